@@ -1,0 +1,107 @@
+"""What is counted in each part of the story, for one front.
+
+Rule 1: waits are the customer's, from the event to the answer; refusals' times are those of the whole
+        ``payments.post(...)``; both are taken in the process where they happen.
+Rule 2: nothing gets lost: each order is answered, answered by the handler itself, or failed; each attempt left on the
+        wire or was refused; each request that left reached payments or met a closed port (`Tally.unaccounted`).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+_UNREACHED = ("ConnectError", "ConnectTimeout")
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """The counts of one part, or of all of them added up."""
+
+    asked: int = 0
+    answered: int = 0  # 200: every line charged
+    itself: int = 0  # 202: the handler's own answer
+    failed: int = 0
+    in_vain: int = 0  # lines charged in orders that then failed
+    waits: list[float] = field(default_factory=list)
+    calls: int = 0
+    retried: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    refusals: list[float] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    circuit: list[str] = field(default_factory=list)
+    got: int = 0
+    traced: int = 0
+    at_once: int = 0
+
+    def outcome(self, *, failed: bool, value: Any, seconds: float, charged: int) -> None:
+        """One order: what the function returned or raised, and how many of its lines payments has charged."""
+        self.asked += 1
+        self.waits.append(seconds)
+        status = 500 if failed else value["statusCode"]
+        if status == 200:
+            self.answered += 1
+        elif status == 202:
+            self.itself += 1
+        else:
+            self.failed += 1
+            self.in_vain += charged
+
+    def seen(self, line: dict[str, Any]) -> None:
+        """One line of the function's tape."""
+        if line["kind"] == "call":
+            self.calls += 1
+            if line["how"] == "refused":
+                self.refusals.append(line["seconds"])
+        elif line["kind"] == "sent":
+            self.sent[line["how"]] += 1
+        elif line["event"] == "svcgov.call_refused":
+            self.refused[line["fields"]["reason"]] += 1
+        elif line["event"] == "svcgov.retry_scheduled":
+            self.retried += 1
+        elif line["event"] == "svcgov.retry_ended":
+            self.ended[line["fields"]["cause"]] += 1
+        elif line["event"] == "svcgov.circuit_changed":
+            self.circuit.append(line["fields"]["after"])
+
+    def reached(self, counts: dict[str, int]) -> None:
+        """What payments has counted."""
+        self.got, self.traced, self.at_once = counts["got"], counts["traced"], counts["at_once"]
+
+    def unaccounted(self) -> list[str]:
+        """Where the counts do not add up."""
+        sums = {
+            "orders asked": (self.asked, self.answered + self.itself + self.failed),
+            "attempts made": (self.calls + self.retried, self.sent.total() + self.refused.total()),
+            "requests sent": (self.sent.total(), self.got + sum(self.sent[how] for how in _UNREACHED)),
+        }
+        return [
+            f"{what}: {all_of_them}, but {found} are accounted for"
+            for what, (all_of_them, found) in sums.items()
+            if all_of_them != found
+        ]
+
+    @property
+    def refusal_median(self) -> float:
+        """Seconds that a refused call took its caller; 0.0 if none was refused."""
+        return statistics.median(self.refusals) if self.refusals else 0.0
+
+    def wait(self, share: float) -> float:
+        """The wait that this *share* of the orders did not exceed (nearest rank)."""
+        ordered = sorted(self.waits)
+        return ordered[max(0, min(len(ordered), round(share * len(ordered) + 0.5)) - 1)] if ordered else 0.0
+
+
+def total(tallies: dict[str, Tally]) -> Tally:
+    """All parts added up; of what was at once, the most."""
+    whole = Tally()
+    for tally in tallies.values():
+        for name, value in vars(tally).items():
+            if name == "at_once":
+                whole.at_once = max(whole.at_once, value)
+            else:
+                setattr(whole, name, getattr(whole, name) + value)
+    return whole

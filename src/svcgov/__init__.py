@@ -1,0 +1,79 @@
+"""svcgov: the service mesh that you ``pip install``.
+
+Nothing is imported here: each name brings its module in when it is used for the first time, so a cold start pays for
+what the function uses and for nothing else.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import errors as errors
+    from . import facts as facts
+    from . import policies as policies
+    from . import testing as testing
+    from . import typing as typing
+    from ._core._backoff import Backoff as Backoff
+    from ._core._durations import Rate as Rate
+    from ._core._durations import seconds as seconds
+    from .governor import Governor as Governor
+    from .governor import colour as colour
+    from .governor import current as current
+    from .governor import current_attempt as current_attempt
+    from .governor import govern as govern
+    from .governor import handler as handler
+    from .governor import listen as listen
+    from .governor import remaining as remaining
+    from .pipeline import Pipeline as Pipeline
+    from .policies.budget import budget as budget
+    from .policies.bulkhead import bulkhead as bulkhead
+    from .policies.circuit_breaker import circuit_breaker as circuit_breaker
+    from .policies.rate_limit import rate_limit as rate_limit
+    from .policies.retry import retry as retry
+    from .policies.timeout import timeout as timeout
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Backoff": "_core._backoff",
+    "Governor": "governor",
+    "Pipeline": "pipeline",
+    "Rate": "_core._durations",
+    "budget": "policies.budget",
+    "bulkhead": "policies.bulkhead",
+    "circuit_breaker": "policies.circuit_breaker",
+    "colour": "governor",
+    "current": "governor",
+    "current_attempt": "governor",
+    "govern": "governor",
+    "handler": "governor",
+    "listen": "governor",
+    "rate_limit": "policies.rate_limit",
+    "remaining": "governor",
+    "retry": "policies.retry",
+    "seconds": "_core._durations",
+    "timeout": "policies.timeout",
+}
+_MODULES = ("errors", "facts", "policies", "testing", "typing")
+
+__all__ = [  # noqa: PLE0604  # made from the table above, so that no name can be forgotten
+    *_HOMES,
+    *_MODULES,
+]
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

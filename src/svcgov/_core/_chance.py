@@ -1,0 +1,10 @@
+"""Chance comes in through this door."""
+
+from __future__ import annotations
+
+from os import urandom
+
+
+def system_random() -> float:
+    """A number from 0 to 1, 1 left out, from the system: a thousand thawed copies of one process must not agree."""
+    return (int.from_bytes(urandom(7), "big") >> 3) * 2.0**-53

@@ -1,0 +1,40 @@
+"""Time comes in through this door.
+
+Rule 1: policies read `monotonic` and nothing else: a wall clock that steps changes no decision.
+Rule 2: only the shells sleep and set timers.
+Rule 3: no other file reads the time of the process; tests put a clock of their own in the place of this one.
+"""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+
+    from ..typing import Timer
+
+
+class SystemClock:
+    """The clock of the process: ``monotonic`` never steps, ``wall`` does."""
+
+    __slots__ = ()
+
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+    sleep = staticmethod(time.sleep)
+
+    async def asleep(self, seconds: float) -> None:
+        """Sleep without stopping the loop; a cancellation cuts it short."""
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    def timer(self, loop: AbstractEventLoop, at: float, fire: Callable[[], object]) -> Timer:
+        """Call *fire* on *loop* at the moment *at* of this clock; what comes back can be cancelled."""
+        return loop.call_later(max(0.0, at - time.monotonic()), fire)
+
+
+SYSTEM = SystemClock()

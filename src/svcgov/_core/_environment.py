@@ -1,0 +1,45 @@
+"""The environment variables, read once each, checked like any other setting.
+
+Rule: a wrong value is a `ConfigError` when it is first needed, never a silent default.
+"""
+
+from __future__ import annotations
+
+import os
+from warnings import warn
+
+from ..errors import ConfigError, ConfigWarning
+
+KINDS = ("retry", "circuit_breaker", "bulkhead", "rate_limit", "timeout")
+
+_ALL = frozenset(KINDS)
+_warned: set[str] = set()
+
+
+def disabled() -> frozenset[str]:
+    """The kinds of policy that ``SVCGOV_DISABLED`` lets pass through: all for ``1``, or those it lists."""
+    value = os.environ.get("SVCGOV_DISABLED", "").strip().lower()
+    if value in ("", "0", "false"):
+        return frozenset()
+    kinds = _ALL if value in ("1", "true") else frozenset(word.strip() for word in value.split(","))
+    if kinds - _ALL:
+        raise ConfigError("SVCGOV_DISABLED", value, f"1, 0, or a list of {', '.join(KINDS)}")
+    if value not in _warned:
+        _warned.add(value)
+        warn(f"SVCGOV_DISABLED={value}: {', '.join(sorted(kinds))} pass every call through", ConfigWarning, stacklevel=4)
+    return kinds
+
+
+def text(name: str) -> str:
+    """The value of the variable *name*, or the empty string."""
+    return os.environ.get(name, "").strip()
+
+
+def word(name: str, allowed: tuple[str, ...], default: str) -> str:
+    """The value of the variable *name*, which must be one of a few words."""
+    value = os.environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value not in allowed:
+        raise ConfigError(name, value, f"one of {', '.join(allowed)}")
+    return value

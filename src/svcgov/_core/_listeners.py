@@ -1,0 +1,80 @@
+"""Who hears what happened.
+
+Rule 1: nothing is made for nobody: ask `heard` first.
+Rule 2: facts are put in line under the policy's lock (`post`) and told after it (`flush`): in order, no lock held.
+Rule 3: a listener that raises is reported once and changes nothing.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections import deque
+
+from ._report import report_once
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..facts import Fact
+
+    Ear = tuple[Callable[[Fact], object], tuple[type[Fact], ...]]
+
+
+class Listeners:
+    """The listeners of one policy, or (without *above*) of the whole process."""
+
+    __slots__ = ("_above", "_ears", "_line", "_telling")
+
+    def __init__(self, above: Listeners | None = None) -> None:
+        self._above = above
+        self._ears: tuple[Ear, ...] = ()
+        self._line: deque[Fact] = deque()
+        self._telling = allocate_lock()
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens, here or above."""
+        return bool(self._ears) or (self._above is not None and self._above.heard)
+
+    def add(self, listener: Callable[[Fact], object], kinds: tuple[type[Fact], ...] = ()) -> Callable[[], None]:
+        """Let *listener* hear facts of these *kinds*, or all of them. Call what comes back to stop."""
+        ear: Ear = (listener, kinds)
+        self._ears = (*self._ears, ear)
+
+        def unsubscribe() -> None:
+            self._ears = tuple(other for other in self._ears if other is not ear)
+
+        return unsubscribe
+
+    def tell(self, fact: Fact) -> None:
+        """Post and flush in one go, where no lock is held."""
+        self._line.append(fact)
+        self.flush()
+
+    def post(self, fact: Fact) -> None:
+        """Put *fact* in line. The caller may hold its lock."""
+        self._line.append(fact)
+
+    def flush(self) -> None:
+        """Tell what is in line. One teller at a time keeps the order; the others leave their facts to it."""
+        line = self._line
+        while line and self._telling.acquire(blocking=False):
+            try:
+                while line:
+                    self._hear(line.popleft())
+            finally:
+                self._telling.release()
+
+    def _hear(self, fact: Fact) -> None:
+        for listener, kinds in self._ears:
+            if not kinds or isinstance(fact, kinds):
+                try:
+                    listener(fact)
+                except Exception as error:
+                    report_once(("listener", listener), f"a listener of {type(fact).__name__} raised {error!r}")
+        if self._above is not None:
+            self._above.tell(fact)
+
+
+PROCESS = Listeners()

@@ -1,0 +1,123 @@
+"""Which errors a policy means: types, statuses, words, or a function.
+
+Words and what they mean::
+
+    connection   the call may not have reached the other side, or broke on the way
+    timeout      too slow: the client's own time-outs, the standard library's, and ours
+    429, 5xx     the answer's status
+    transient    connection, timeout, and the statuses that invite another try
+
+Rule 1: client libraries are recognised by the names of their classes: none is imported to find out.
+Rule 2: a status is read from ``error.response.status_code`` or ``error.status``; headers stand beside it.
+"""
+
+from __future__ import annotations
+
+from ..errors import ConfigError, RejectedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+WORDS = ("transient", "connection", "timeout", "5xx")
+
+_HTTPX_CONNECTION = ("NetworkError", "RemoteProtocolError", "ProxyError")
+_CLASSES = {
+    "connection": {("httpx", n) for n in _HTTPX_CONNECTION} | {("httpx2", n) for n in _HTTPX_CONNECTION},
+    "timeout": {("httpx", "TimeoutException"), ("httpx2", "TimeoutException")},
+}
+_BUILTIN = {"connection": ConnectionError, "timeout": TimeoutError}
+
+
+class Matcher:
+    """Made once from a setting; `matches` says what it thinks of one error."""
+
+    __slots__ = ("_known", "given", "predicate", "statuses", "types", "words")
+
+    def __init__(self, given: Any, path: str) -> None:
+        self.given = given
+        self.types: tuple[type[BaseException], ...] = ()
+        self.statuses: frozenset[int] = frozenset()
+        self.words: frozenset[str] = frozenset()
+        self.predicate: Callable[[Any], Any] | None = None
+        self._known: dict[type[BaseException], frozenset[str]] = {}
+        for one in given if isinstance(given, (tuple, list, set, frozenset)) else (given,):
+            self._take(one, path)
+
+    def matches(self, error: BaseException) -> Any:
+        """A truth, or (from a function) the seconds to wait before another try. A function's own error passes through."""
+        if isinstance(error, self.types):
+            return True
+        if self.statuses and status_of(error) in self.statuses:
+            return True
+        if self.words and self._spoken_of(error):
+            return True
+        return self.predicate(error) if self.predicate is not None else False
+
+    @property
+    def speaks_http(self) -> bool:
+        """Whether an answer's status can make it match: then only a repeatable call may be made twice."""
+        return bool(self.statuses or self.words & {"transient", "5xx"})
+
+    def _take(self, one: Any, path: str) -> None:
+        if isinstance(one, type) and issubclass(one, BaseException):
+            self.types += (one,)
+        elif isinstance(one, int) and not isinstance(one, bool) and 100 <= one <= 599:
+            self.statuses |= {one}
+        elif isinstance(one, str) and one in WORDS:
+            self.words |= {one}
+        elif isinstance(one, str) and len(one) == 3 and one.isdigit() and one.isascii():
+            self.statuses |= {int(one)}
+        elif callable(one) and not isinstance(one, type) and self.predicate is None:
+            self.predicate = one
+        else:
+            words = ", ".join(WORDS)
+            raise ConfigError(path, one, f"exception types, a function of the error, a status such as 429, or {words}")
+
+    def _spoken_of(self, error: BaseException) -> bool:
+        words = self.words
+        classes = self._classes(type(error))
+        if classes & words or (classes and "transient" in words and not isinstance(error, RejectedError)):
+            return True
+        status = status_of(error)
+        if status is None:
+            return False
+        return (status >= 500 and "5xx" in words) or (status in TRANSIENT_STATUSES and "transient" in words)
+
+    def _classes(self, kind: type[BaseException]) -> frozenset[str]:
+        known = self._known.get(kind)
+        if known is None:
+            if len(self._known) >= 1000:
+                self._known.clear()
+            names = {(base.__module__.partition(".")[0], base.__name__) for base in kind.__mro__}
+            known = frozenset(w for w in _BUILTIN if issubclass(kind, _BUILTIN[w]) or names & _CLASSES[w])
+            self._known[kind] = known
+        return known
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that *error* carries, or None."""
+    for holder in (_part(error, "response"), error):
+        for name in ("status_code", "status"):
+            status = _part(holder, name)
+            if isinstance(status, int) and not isinstance(error, RejectedError):
+                return status
+    return None
+
+
+def headers_of(error: BaseException) -> Mapping[str, str]:
+    """The headers of the answer that *error* carries; empty when there is none."""
+    for holder in (_part(error, "response"), error):
+        headers = _part(holder, "headers")
+        if headers is not None and hasattr(headers, "get"):
+            return headers  # type: ignore[no-any-return]  # any client's mapping: only `get` is used
+    return {}
+
+
+def _part(holder: object, name: str) -> Any:
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # a property that raises, such as the request of an httpx error that has none
+        return None

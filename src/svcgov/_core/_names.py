@@ -1,0 +1,100 @@
+"""One name, one state.
+
+Rule 1: names are kept by (scope, kind, name); asking twice gives the same object.
+Rule 2: a name alone refers to whatever exists; the first settings given to it are its own.
+Rule 3: other settings from another place are an error that names both places; the same module may say it anew
+        (a reload, a notebook), which reconfigures.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+
+from ..errors import ConfigError
+from ._callable import identity_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    Key = tuple[str, str, str]
+
+MOST = 10_000
+_ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
+
+
+class Entry:
+    """What stands under a name: the thing, the settings as declared in code, and where."""
+
+    __slots__ = ("declared", "place", "thing")
+
+    def __init__(self, thing: Any, declared: Mapping[str, Any], place: str) -> None:
+        self.thing = thing
+        self.declared = declared
+        self.place = place
+
+
+class Names:
+    """All names of one process. The default one is `NAMES`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, Entry] = {}
+        self._lock = allocate_lock()
+
+    def claim(self, scope: str, kind: str, name: str, declared: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """The one thing of this name: made if it is new, reconfigured if its module says it anew.
+
+        Raises:
+            ConfigError: for a name that cannot be, other settings elsewhere, or too many names.
+        """
+        check_name(name, f"{kind}.name")
+        place = calling_place()
+        with self._lock:
+            entry = self._entries.get((scope, kind, name))
+            if entry is None:
+                if len(self._entries) >= MOST:
+                    raise ConfigError(f"{kind}.name", name, f"at most {MOST} names (for many keys of one policy: key=)")
+                thing = make()
+                self._entries[scope, kind, name] = Entry(thing, declared, place)
+                return thing
+        if declared and _told_apart(declared, entry.declared):
+            if entry.declared and _module(place) != _module(entry.place):
+                raise ConfigError(
+                    f"{kind}[{name}]", dict(declared), f"the settings given at {entry.place}, or the name alone, at {place}"
+                )
+            entry.thing.redefine(declared)
+            entry.declared, entry.place = declared, place
+        return entry.thing
+
+    def forget(self) -> None:
+        """Forget all names: for tests. What exists goes on; it is just no longer found."""
+        with self._lock:
+            self._entries.clear()
+
+
+def check_name(name: object, path: str) -> None:
+    """Raise a `ConfigError` unless *name* is 1 to 128 of letters, digits and ``. _ : -``."""
+    if not isinstance(name, str) or not 1 <= len(name) <= 128 or not _ALLOWED.issuperset(name):
+        raise ConfigError(path, name, "1 to 128 letters, digits or . _ : -")
+
+
+def calling_place() -> str:
+    """``module:line`` of the code outside this package that is being executed."""
+    own = __name__.partition(".")[0]
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == own:
+        frame = frame.f_back
+    return f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno}"
+
+
+def _module(place: str) -> str:
+    return place.rpartition(":")[0]
+
+
+def _told_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return {k: identity_of(v) for k, v in one.items()} != {k: identity_of(v) for k, v in other.items()}
+
+
+NAMES = Names()

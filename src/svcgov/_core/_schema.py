@@ -1,0 +1,182 @@
+"""Settings: read, checked and named at the door.
+
+A policy's settings are a `Settings` class; each annotated name is set to a `Field` made by one of the functions below.
+
+Rule 1: a value is checked when it is given, never when it is used.
+Rule 2: an error names the place, the value and what was expected; an unknown name is an error with a hint.
+Rule 3: a bool is no number, and neither are NaN and infinity.
+"""
+
+from __future__ import annotations
+
+from ..errors import ConfigError
+from ._durations import DAY, as_seconds
+from ._frozen import REQUIRED, Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Self
+
+_SYNONYMS = {
+    "color": "colour",
+    "max_attempts": "attempts",
+    "max_retries": "attempts",
+    "retries": "attempts",
+    "tries": "attempts",
+    "exceptions": "on",
+    "retry_on": "on",
+    "failure_threshold": "failure_rate",
+    "minimum_calls": "min_calls",
+    "min_throughput": "min_calls",
+    "recovery_timeout": "open_for",
+    "max_concurrent": "limit",
+    "timeout": "seconds",
+    "delay": "backoff",
+    "wait": "backoff",
+}
+
+
+class Field:
+    """One setting: how a given value is read, and what stands when none is given."""
+
+    __slots__ = ("default", "read")
+
+    def __init__(self, read: Callable[[Any, str], Any], default: Any) -> None:
+        self.read = read
+        self.default = default
+
+
+class Settings(Frozen):
+    """Checked settings. Made by `of`, which is the door."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], path: str) -> Self:
+        """Read *given*; *path* is the place it stands in, as the author would write it.
+
+        Raises:
+            ConfigError: for an unknown name, a missing one, or a value that cannot be.
+        """
+        fields = cls._fields
+        for name, value in given.items():
+            if name not in fields:
+                raise ConfigError(f"{path}.{name}", value, f"one of {', '.join(fields)}{_hint(name, fields)}")
+        values = {}
+        for name, field in fields.items():
+            if name in given:
+                values[name] = field.read(given[name], f"{path}.{name}")
+            elif field.default is REQUIRED:
+                raise ConfigError(f"{path}.{name}", None, "a value (it has no default that would be safe)")
+            else:
+                values[name] = field.default
+        settings = cls(**values)
+        settings.check(path)
+        return settings
+
+    def check(self, path: str) -> None:
+        """Raise a `ConfigError` when values that are right one by one do not go together. Most always do."""
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    near = _SYNONYMS.get(name)
+    if near not in known:
+        from difflib import get_close_matches
+
+        near = next(iter(get_close_matches(name, known, n=1)), None)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def number(value: object) -> bool:
+    """Whether *value* is a finite number. A bool is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+
+
+def integer(*, default: int | None = REQUIRED, low: int, high: int, optional: bool = False) -> Any:
+    """A count, from *low* to *high*."""
+
+    def read(value: Any, path: str) -> int | None:
+        if value is None and optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ConfigError(path, value, f"an integer >= {low}" if value_below(value, low) else _span("an integer", low, high))
+        return value
+
+    return Field(read, default)
+
+
+def value_below(value: object, low: float) -> bool:
+    """Whether *value* is a number that is merely too small: then the upper end need not be told."""
+    return number(value) and value < low  # type: ignore[operator]  # number() says that it can be compared
+
+
+def real(*, default: float | None = REQUIRED, low: float, high: float) -> Any:
+    """A number from *low* to *high*."""
+
+    def read(value: Any, path: str) -> float:
+        if not number(value) or not low <= value <= high:
+            raise ConfigError(path, value, _span("a number", low, high))
+        return float(value)
+
+    return Field(read, default)
+
+
+def ratio(*, default: float | None = REQUIRED, optional: bool = False, zero: bool = False) -> Any:
+    """A share from 0 (only with *zero*) to 1."""
+
+    def read(value: Any, path: str) -> float | None:
+        if value is None and optional:
+            return None
+        if not number(value) or not 0 <= value <= 1 or (value == 0 and not zero):
+            hint = f" (did you mean {value / 100:g}?)" if number(value) and 1 < value <= 100 else ""
+            raise ConfigError(path, value, f"a share {'from 0' if zero else 'above 0'} to 1{hint}")
+        return float(value)
+
+    return Field(read, default)
+
+
+def duration(
+    *, default: float | None = REQUIRED, low: float = 0.0, high: float = 7 * DAY, optional: bool = False, zero: bool = False
+) -> Any:
+    """Seconds: a number, a timedelta, or text such as ``"250ms"``, ``"2s"``, ``"1m"``, ``"PT2S"``."""
+
+    def read(value: Any, path: str) -> float | None:
+        if value is None and optional:
+            return None
+        seconds = as_seconds(value)
+        if seconds is None or not low <= seconds <= high or (seconds == 0 and not zero):
+            least = ">= 0 s" if zero else f">= {low:g} s" if low else "> 0 s"
+            raise ConfigError(path, value, f'a duration {least} and <= {high:g} s, such as 2.5 or "500ms"')
+        return seconds
+
+    return Field(read, default)
+
+
+def flag(*, default: bool) -> Any:
+    """True or False, and nothing that merely looks like it."""
+
+    def read(value: Any, path: str) -> bool:
+        if not isinstance(value, bool):
+            raise ConfigError(path, value, "true or false")
+        return value
+
+    return Field(read, default)
+
+
+def choice(*allowed: str, default: str) -> Any:
+    """One of a few words."""
+
+    def read(value: Any, path: str) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise ConfigError(path, value, f"one of {', '.join(allowed)}")
+        return value
+
+    return Field(read, default)
+
+
+def custom(read: Callable[[Any, str], Any], *, default: Any = REQUIRED) -> Any:
+    """A setting with a reader of its own: ``read(value, path)`` returns the value or raises a `ConfigError`."""
+    return Field(read, default)
+
+
+def _span(what: str, low: float, high: float) -> str:
+    return f"{what} from {low:,} to {high:,}".replace(",", "_") if high < 10**9 else f"{what} >= {low}"

@@ -1,0 +1,12 @@
+"""Which variant of a machine is right here: lock-free, or with a lock."""
+
+from __future__ import annotations
+
+import sys
+
+_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def LOCKED() -> bool:  # noqa: N802  # reads as the constant it nearly is
+    """Whether numbers need a lock: without a GIL, or while a line tracer can switch threads within a line."""
+    return not _GIL or sys.gettrace() is not None

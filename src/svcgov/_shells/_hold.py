@@ -1,0 +1,129 @@
+"""Gates and time-outs as context managers: ``with bulkhead:``, ``async with timeout(2):``.
+
+What was entered is kept on a stack of the context, so one policy serves many threads and tasks, nested too.
+
+Rule: what was entered is left in the opposite order, whatever is raised on the way.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from .._core._context import DEADLINE
+from ..errors import DeadlineExceededError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextvars import Token
+
+    from ..pipeline import Policy
+    from ..typing import Gate, Limit, Permit
+
+_HELD: ContextVar[tuple[Held, ...]] = ContextVar("svcgov.held", default=())
+
+
+class Ignored(Exception):  # a marker that gates are told, and nobody raises
+    """The verdict of a block that said ``permit.ignore()``."""
+
+
+class Held:
+    """What a ``with`` gives: the permits of this block."""
+
+    __slots__ = ("_ignored", "_left", "owner")
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self._ignored = False
+        self._left: list[Callable[[BaseException | None], None]] = []
+
+    def ignore(self) -> None:
+        """Let the gates learn nothing from this block."""
+        self._ignored = True
+
+    def take(self, gate: Gate, now: float) -> None:
+        """Ask *gate* for a permit, to be given back at the end."""
+        permit: Permit = gate.free
+        if permit is None:
+            permit = gate.admit(now)
+
+        def leave(error: BaseException | None) -> None:
+            if permit is not gate.calm or error is not None:
+                gate.settle(permit, error, now)
+
+        self._left.append(leave)
+
+    def tighten(self, limit: Limit, now: float) -> None:
+        """Set the deadline of *limit*, if it is tighter than what stands."""
+        outer, seconds = DEADLINE.get(), limit.seconds
+        if outer is not None and outer <= now:
+            raise DeadlineExceededError(limit.name, "expired")
+        if seconds is None or (outer is not None and outer <= now + seconds):
+            return
+        token: Token[float | None] = DEADLINE.set(now + seconds)
+
+        def leave(error: BaseException | None) -> None:
+            DEADLINE.reset(token)
+            took = limit.clock.monotonic() - now
+            if took > seconds and error is None:
+                limit.late(took)
+
+        self._left.append(leave)
+
+    def cancel_late(self, limit: Limit, now: float) -> None:
+        """Cancel the task of this block when *limit* has passed."""
+        from ._lanes import Expiry
+
+        if limit.seconds is None:
+            return
+        expiry = Expiry(limit.clock, now + limit.seconds)
+
+        def leave(error: BaseException | None) -> None:
+            if expiry.ended_by_us(error):
+                raise limit.expired("total") from error
+
+        self._left.append(leave)
+
+    def leave(self, error: BaseException | None) -> None:
+        """Give everything back, last taken first; an expired time-out puts its own error in place of the cancellation."""
+        verdict = Ignored() if self._ignored and (error is None or isinstance(error, Exception)) else error
+        expired: BaseException | None = None
+        while self._left:
+            try:
+                self._left.pop()(verdict)
+            except BaseException as instead:
+                verdict = expired = instead
+        if expired is not None:
+            raise expired
+
+
+def enter(owner: object, policies: Sequence[Policy], now: float, *, cancel: bool = False) -> Held:
+    """Enter all *policies*, or none: what was taken is given back when a later one refuses.
+
+    With *cancel*, time-outs cancel the running task; without, they set the deadline and no more.
+    """
+    held = Held(owner)
+    try:
+        for policy in policies:
+            if policy.shape == "gate":
+                held.take(policy.machine, now)
+            else:
+                held.tighten(policy.machine, now)
+                if cancel:
+                    held.cancel_late(policy.machine, now)
+    except BaseException as error:
+        held.leave(error)
+        raise
+    _HELD.set((*_HELD.get(), held))
+    return held
+
+
+def leave(owner: object, error: BaseException | None) -> None:
+    """Leave the innermost block of *owner*."""
+    stack = _HELD.get()
+    for index in range(len(stack) - 1, -1, -1):
+        if stack[index].owner is owner:
+            _HELD.set(stack[:index] + stack[index + 1 :])
+            stack[index].leave(error)
+            return
+    raise RuntimeError(f"{owner!r} is left in a context in which it was not entered")

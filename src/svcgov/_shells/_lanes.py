@@ -1,0 +1,157 @@
+"""Time-outs that cancel, for tasks.
+
+All calls of one limit on one loop end in the order in which they began, so a plain dict is the queue and one timer
+serves them all: a call arms no timer of its own. A key that is gone when its call comes back has expired.
+
+Rule 1: an expiry is ours iff our entry is gone *and* ``task.uncancel()`` brings the count back to where it was on entry;
+        else somebody else cancelled too, and the cancellation goes on.
+Rule 2: a call that swallows our cancellation and returns keeps its result.
+Rule 3: a deadline in the context that is tighter than the limit breaks the order, so it gets a timer of its own.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, current_task
+from itertools import count
+from weakref import WeakKeyDictionary, ref
+
+from .._core._context import DEADLINE
+from ..errors import DeadlineExceededError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..typing import Clock, Limit, Timer
+    from ._sync import Inner
+
+    Live = dict[int, tuple[Task[Any], float, int]]
+
+SLACK = 0.0005  # seconds: entries that end within this of a firing timer end with it
+_tick = count().__next__
+
+
+class Lane:
+    """The calls of one limit that are under way on one loop, in the order of their ends."""
+
+    __slots__ = ("__weakref__", "clock", "live", "loop", "seconds", "timer")
+
+    def __init__(self, loop: AbstractEventLoop, clock: Clock, seconds: float) -> None:
+        self.loop = ref(loop)  # weak: a lane is kept by its loop, and must not keep it
+        self.clock = clock
+        self.seconds = seconds
+        self.live: Live = {}
+        self.timer: Timer | None = None
+
+    def arm(self, at: float) -> None:
+        """Set the one timer."""
+        loop = self.loop()
+        if loop is not None:
+            self.timer = self.clock.timer(loop, at, self.fire)
+
+    def fire(self) -> None:
+        """Cancel all that is due; after a freeze that may be many."""
+        self.timer = None
+        edge = self.clock.monotonic() + SLACK
+        due = []
+        for key, (task, at, _) in self.live.items():
+            if at > edge:
+                self.arm(at)
+                break
+            due.append((key, task))
+        for key, task in due:
+            del self.live[key]
+            task.cancel()
+
+
+class Lanes:
+    """The lanes of one limit: one for each loop, made anew when the limit's seconds change."""
+
+    __slots__ = ("_by_loop", "_clock", "latest")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_loop: WeakKeyDictionary[AbstractEventLoop, Lane] = WeakKeyDictionary()
+        self.latest: Lane | None = None  # a one-entry cache in front of the weak mapping
+
+    def of(self, loop: AbstractEventLoop, seconds: float) -> Lane:
+        """The lane of *loop*."""
+        lane = self._by_loop.get(loop)
+        if lane is None or lane.seconds != seconds:
+            self._by_loop[loop] = lane = Lane(loop, self._clock, seconds)
+        self.latest = lane
+        return lane
+
+
+class Expiry:
+    """A timer for one task alone: for blocks, and for deadlines tighter than their lane."""
+
+    __slots__ = ("_entry", "_fired", "_task", "_timer")
+
+    def __init__(self, clock: Clock, at: float) -> None:
+        task = current_task()
+        if task is None:
+            raise RuntimeError("a time-out of a coroutine needs a running task of asyncio")
+        self._task = task
+        self._entry = task.cancelling()
+        self._fired = False
+        self._timer = clock.timer(task.get_loop(), at, self._fire)
+
+    def _fire(self) -> None:
+        self._fired = True
+        self._task.cancel()
+
+    def ended_by_us(self, error: BaseException | None) -> bool:
+        """Disarm; say whether *error* is our own cancellation, and take the request back if there was one."""
+        self._timer.cancel()
+        return self._fired and self._task.uncancel() <= self._entry and isinstance(error, CancelledError)
+
+
+def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any, Any], Any]:
+    """Cancel the frames inside when the limit, or a tighter deadline of the context, has passed."""
+    lanes = Lanes(limit.clock)
+    deadline = DEADLINE.get
+
+    async def call(now: float, args: Any, kw: Any) -> Any:
+        seconds = limit.seconds
+        if seconds is None:
+            return await inner(now, args, kw)
+        at = now + seconds
+        tightest = deadline()
+        if tightest is not None and tightest < at:
+            return await alone(tightest, now, args, kw)
+        task: Task[Any] = current_task()  # type: ignore[assignment]  # coroutines of asyncio run in tasks
+        loop = task.get_loop()
+        lane = lanes.latest
+        if lane is None or lane.loop() is not loop or lane.seconds != seconds:
+            lane = lanes.of(loop, seconds)
+        key, live = _tick(), lane.live
+        live[key] = entry = (task, at, task.cancelling())
+        if lane.timer is None:
+            lane.arm(at)
+        try:
+            result = await inner(now, args, kw)
+        except BaseException as error:
+            if live.pop(key, None) is None and task.uncancel() <= entry[2] and isinstance(error, CancelledError):
+                raise limit.expired(reason) from error
+            raise
+        if live.pop(key, None) is None:
+            task.uncancel()
+        return result
+
+    async def alone(at: float, now: float, args: Any, kw: Any) -> Any:
+        if at <= now:
+            raise DeadlineExceededError(limit.name, "expired")
+        expiry = Expiry(limit.clock, at)
+        try:
+            result = await inner(now, args, kw)
+        except BaseException as error:
+            if expiry.ended_by_us(error):
+                raise limit.expired(reason) from error
+            raise
+        expiry.ended_by_us(None)
+        return result
+
+    return call

@@ -1,0 +1,56 @@
+"""What the head of a governed function reads at every call, in one reference that a reconfiguration swaps."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..typing import Gate, Permit
+
+
+class Unlimited:
+    """No time-out: stands where a limit would."""
+
+    __slots__ = ()
+    seconds: float | None = None
+
+    def late(self, took: float) -> None:
+        """Never called: there is no limit to be late for."""
+
+
+class Through:
+    """The gate that lets everything through without being asked: stands where a gate would."""
+
+    __slots__ = ()
+    free: Permit = ()
+    calm: Permit = free
+
+    def admit(self, now: float, call: object = None) -> Permit:
+        """Never called: `free` is always there."""
+        return self.free
+
+    def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
+        """Called for errors only: there is nothing to learn from."""
+
+
+UNLIMITED = Unlimited()
+THROUGH = Through()
+
+
+class Route:
+    """One nesting of the shells. Never changed after it was made."""
+
+    __slots__ = ("admit", "clock", "gate", "inner", "limit", "name", "settle")
+
+    def __init__(
+        self, *, name: str, clock: Callable[[], float], limit: Any, gate: Gate, inner: Callable[[float, Any, Any], Any]
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.limit = limit
+        self.gate = gate
+        self.admit = gate.admit
+        self.settle = gate.settle
+        self.inner = inner

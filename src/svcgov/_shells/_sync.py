@@ -1,0 +1,250 @@
+"""The frames of a governed call, for plain functions. `_async` is the mirror of this file.
+
+A call walks: head > ring, ring, loop, within ... > leaf > the function. Each frame is made once, when the pipeline is
+built. The head alone takes ``*args, **kw``; the frames inside hand on ``(now, args, kw)``; the leaf unpacks them.
+
+Rule 1: ask nobody who need not be asked. A gate that shows a `free` permit is not called to admit, and one whose permit
+        is `calm` is not called to settle a clean return.
+Rule 2: the clock is read by the head and handed down; whoever needs the end of the call reads it again.
+Rule 3: plans are made after the first failure, never before.
+Rule 4: an exception is handed on as it is: the same object, its traceback longer by these frames.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from .._core._context import ATTEMPT, DEADLINE
+from .._core._record import BOUNDS
+from ..errors import DeadlineExceededError, RejectedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..pipeline import Governed
+    from ..typing import Gate, Limit, Loop
+
+    Inner = Callable[[float, Any, Any], Any]
+
+
+def head(governed: Governed) -> Callable[..., Any]:
+    """The outermost frame: the clock, the deadline, the first gate, the record."""
+    get, put, reset = DEADLINE.get, DEADLINE.set, DEADLINE.reset
+    record = governed.record
+    counts, total = record.counts, record.total
+
+    def call(*args: Any, **kw: Any) -> Any:
+        route = governed.route
+        now = route.clock()
+        outer = get()
+        token = None
+        seconds = route.limit.seconds
+        gate = route.gate
+        try:
+            if outer is not None and outer <= now:
+                raise DeadlineExceededError(route.name, "expired")
+            if seconds is not None and (outer is None or now + seconds < outer):
+                token = put(now + seconds)
+            permit = gate.free
+            if permit is None:
+                permit = route.admit(now)
+            try:
+                result = route.inner(now, args, kw)
+            except BaseException as error:
+                route.settle(permit, error, now)
+                raise
+            if permit is not gate.calm:
+                route.settle(permit, None, now)
+        except BaseException as error:
+            if token is not None:
+                reset(token)
+            record.end(isinstance(error, RejectedError), isinstance(error, Exception))
+            raise
+        if token is not None:
+            reset(token)
+        took = route.clock() - now
+        i = bisect_right(BOUNDS, took)  # the call comes before the load: the next line is whole
+        counts[i] += 1
+        total[0] += took
+        if seconds is not None and took > seconds:
+            route.limit.late(took)
+        return result
+
+    return call
+
+
+def leaf0(fn: Callable[..., Any]) -> Inner:
+    """The innermost frame, with no gate in it."""
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        return fn(*args, **kw)
+
+    return call
+
+
+def leaf1(gate: Gate, fn: Callable[..., Any]) -> Inner:
+    """The innermost frame with one gate in it."""
+    admit, settle = gate.admit, gate.settle
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        permit = gate.free
+        if permit is None:
+            permit = admit(now)
+        try:
+            result = fn(*args, **kw)
+        except BaseException as error:
+            settle(permit, error, now)
+            raise
+        if permit is not gate.calm:
+            settle(permit, None, now)
+        return result
+
+    return call
+
+
+def leaf2(gate: Gate, other: Gate, fn: Callable[..., Any]) -> Inner:
+    """The innermost frame with two gates in it: when the second one refuses, the first one is told so."""
+    admit, settle, admit2, settle2 = gate.admit, gate.settle, other.admit, other.settle
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        permit = gate.free
+        if permit is None:
+            permit = admit(now)
+        try:
+            permit2 = other.free
+            if permit2 is None:
+                permit2 = admit2(now)
+            try:
+                result = fn(*args, **kw)
+            except BaseException as error:
+                settle2(permit2, error, now)
+                raise
+            if permit2 is not other.calm:
+                settle2(permit2, None, now)
+        except BaseException as error:
+            settle(permit, error, now)
+            raise
+        if permit is not gate.calm:
+            settle(permit, None, now)
+        return result
+
+    return call
+
+
+def ring1(gate: Gate, inner: Inner) -> Inner:
+    """One gate around the frames inside."""
+    admit, settle = gate.admit, gate.settle
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        permit = gate.free
+        if permit is None:
+            permit = admit(now)
+        try:
+            result = inner(now, args, kw)
+        except BaseException as error:
+            settle(permit, error, now)
+            raise
+        if permit is not gate.calm:
+            settle(permit, None, now)
+        return result
+
+    return call
+
+
+def ring2(gate: Gate, other: Gate, inner: Inner) -> Inner:
+    """Two adjacent gates in one frame: a frame saved is worth more than the lines."""
+    admit, settle, admit2, settle2 = gate.admit, gate.settle, other.admit, other.settle
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        permit = gate.free
+        if permit is None:
+            permit = admit(now)
+        try:
+            permit2 = other.free
+            if permit2 is None:
+                permit2 = admit2(now)
+            try:
+                result = inner(now, args, kw)
+            except BaseException as error:
+                settle2(permit2, error, now)
+                raise
+            if permit2 is not other.calm:
+                settle2(permit2, None, now)
+        except BaseException as error:
+            settle(permit, error, now)
+            raise
+        if permit is not gate.calm:
+            settle(permit, None, now)
+        return result
+
+    return call
+
+
+def loop(retry: Loop, inner: Inner) -> Inner:
+    """Attempts, until one is good or the plan has no more."""
+    tally = retry.tally
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        tally.calls += 1
+        try:
+            return inner(now, args, kw)
+        except Exception as error:
+            first = error
+        try:
+            return again(retry, first, inner, args, kw)
+        finally:
+            del first  # an error's traceback holds this frame: together they would wait for the collector
+
+    return call
+
+
+def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -> Any:
+    """The attempts after the first one: off the clean path, so clarity comes before speed here."""
+    plan = retry.plan()
+    clock = retry.clock
+    try:
+        while True:
+            delay = plan.next_delay(error)
+            if delay is None:
+                raise plan.last
+            if delay > 0:
+                clock.sleep(delay)
+            token = ATTEMPT.set(plan.attempt)
+            try:
+                result = inner(clock.monotonic(), args, kw)
+            except Exception as caught:
+                error = caught
+            else:
+                plan.recovered()
+                return result
+            finally:
+                ATTEMPT.reset(token)
+    finally:
+        del error, plan  # as above
+
+
+def within(limit: Limit, inner: Inner) -> Inner:
+    """A deadline for the frames inside, where the head does not keep it: per attempt, when it stands inside a retry."""
+    get, put, reset = DEADLINE.get, DEADLINE.set, DEADLINE.reset
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        seconds = limit.seconds
+        outer = get()
+        if outer is not None and outer <= now:
+            raise DeadlineExceededError(limit.name, "expired")
+        if seconds is None:
+            return inner(now, args, kw)
+        token = put(now + seconds) if outer is None or now + seconds < outer else None
+        try:
+            result = inner(now, args, kw)
+        finally:
+            if token is not None:
+                reset(token)
+        took = limit.clock.monotonic() - now
+        if took > seconds:
+            limit.late(took)
+        return result
+
+    return call

@@ -1,0 +1,178 @@
+"""Time-outs of plain functions that must be left behind: the call is made on a worker thread, and waited for.
+
+Rule 1: the threads are our own and daemons: those of ``concurrent.futures`` are joined at exit, and a hung one hangs it.
+Rule 2: no queue. No free worker and no room for another one is a refusal at once.
+Rule 3: a call that is on a worker already does not hop again: two pools' worth of nested hops starve one another.
+Rule 4: nothing starts before the first call that asks for it; an idle worker ends by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar, copy_context
+
+from .._core._context import DEADLINE
+from .._core._report import report_once
+from ..errors import BulkheadFullError, DeadlineExceededError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..typing import Limit
+    from ._sync import Inner
+
+_ON_WORKER: ContextVar[bool] = ContextVar("svcgov.on_worker", default=False)
+
+
+class Job:
+    """One call on its way through a worker."""
+
+    __slots__ = ("abandoned", "done", "error", "result", "run")
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self.run = run
+        self.done = threading.Lock()  # a latch: taken until the call has ended
+        self.done.acquire()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.abandoned = False
+
+
+class Worker(threading.Thread):
+    """A daemon thread that takes one job at a time, and ends after *idle* seconds without one."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(name="svcgov-worker", daemon=True)
+        self.pool = pool
+        self.job: Job | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+    def run(self) -> None:
+        """Work until nothing has come for a while."""
+        while True:
+            job = self.job
+            if job is not None:
+                self.job = None
+                self._do(job)
+                del job
+                self.pool.back(self)
+            if not self.wake.acquire(timeout=self.pool.idle) and self.pool.retire(self):
+                return
+
+    def _do(self, job: Job) -> None:
+        try:
+            job.result = job.run()
+        except BaseException as error:  # handed over to the caller, whatever it is
+            job.error = error
+        self.pool.ended(job)
+
+
+class Pool:
+    """The workers of the process. ``abandoned`` counts calls that were left behind and still run."""
+
+    def __init__(self, *, most: int = 64, idle: float = 30.0) -> None:
+        self.most = most
+        self.idle = idle
+        self.abandoned = 0
+        self.alive = 0
+        self._free: list[Worker] = []
+        self._lock = threading.Lock()
+
+    def start(self, job: Job) -> bool:
+        """Give *job* to a worker; False when all are busy and there is no room for another."""
+        with self._lock:
+            worker = self._free.pop() if self._free else None
+            if worker is None:
+                if self.alive >= self.most:
+                    return False
+                self.alive += 1
+        if worker is not None:
+            worker.job = job
+            worker.wake.release()
+            return True
+        worker = Worker(self)
+        worker.job = job
+        try:
+            worker.start()
+        except RuntimeError:  # the system has no more threads, or the interpreter is about to end
+            with self._lock:
+                self.alive -= 1
+            return False
+        return True
+
+    def back(self, worker: Worker) -> None:
+        """*worker* is free again."""
+        with self._lock:
+            self._free.append(worker)
+
+    def retire(self, worker: Worker) -> bool:
+        """Whether *worker* may end: not when it was just given a job."""
+        with self._lock:
+            if worker not in self._free:
+                worker.wake.acquire()  # its waker is on the way, without this lock
+                return False
+            self._free.remove(worker)
+            self.alive -= 1
+            return True
+
+    def leave(self, job: Job) -> bool:
+        """Stop waiting for *job*; False when it has ended after all."""
+        with self._lock:
+            if job.done.acquire(blocking=False):
+                return False
+            job.abandoned = True
+            self.abandoned += 1
+            return True
+
+    def ended(self, job: Job) -> None:
+        """The call of *job* is over: wake who waits, or clean up after who did."""
+        with self._lock:
+            job.done.release()
+            if not job.abandoned:
+                return
+            self.abandoned -= 1
+        close = getattr(job.result, "close", None)
+        try:
+            if close is not None:
+                close()
+        except Exception as error:
+            report_once(("late close", type(job.result)), f"closing a late {type(job.result).__name__} raised {error!r}")
+
+
+POOL = Pool()
+
+
+def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
+    """Make the frames inside on a worker thread; leave them behind when the limit has passed."""
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        seconds = limit.seconds
+        outer = DEADLINE.get()
+        if outer is not None and outer <= now:
+            raise DeadlineExceededError(limit.name, "expired")
+        end = outer if seconds is None or (outer is not None and outer < now + seconds) else now + seconds
+        if end is None or _ON_WORKER.get():
+            return inner(now, args, kw)
+        context = copy_context()
+        context.run(DEADLINE.set, end)
+        context.run(_ON_WORKER.set, True)
+        job = Job(lambda: context.run(inner, now, args, kw))
+        if not pool.start(job):
+            raise BulkheadFullError(limit.name, "no_worker")
+        try:
+            if not job.done.acquire(timeout=max(0.0, end - limit.clock.monotonic())) and pool.leave(job):
+                raise limit.expired(reason)
+        except KeyboardInterrupt:
+            pool.leave(job)
+            raise
+        try:
+            if job.error is not None:
+                raise job.error
+            return job.result
+        finally:
+            del job  # its error's traceback holds this frame
+
+    return call

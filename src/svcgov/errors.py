@@ -1,0 +1,160 @@
+"""Every error that svcgov raises.
+
+The tree::
+
+    SvcgovError
+    |-- RejectedError                  declined before the call began: a refusal, not a failure
+    |   |-- CircuitOpenError       503
+    |   |-- BulkheadFullError      503
+    |   |-- RateLimitedError       429
+    |   |-- BudgetExhaustedError   503
+    |   `-- DeadlineExceededError  504 (also a TimeoutError)
+    |-- CallTimeoutError           504 (also a TimeoutError): the call began, and was too slow
+    `-- ConfigError                    a setting that cannot be (also a ValueError)
+
+    Warning
+    |-- ConfigWarning                  settings that work, but probably not as meant
+    `-- TimeoutWarning                 a plain function ran past its time-out and could not be stopped
+
+Rule 1: the message is put together when it is read, never when the error is raised: a refusal is on the hot path.
+Rule 2: every error pickles, notes included, since process pools and queues carry them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+__all__ = [
+    "BudgetExhaustedError",
+    "BulkheadFullError",
+    "CallTimeoutError",
+    "CircuitOpenError",
+    "ConfigError",
+    "ConfigWarning",
+    "DeadlineExceededError",
+    "RateLimitedError",
+    "RejectedError",
+    "SvcgovError",
+    "TimeoutWarning",
+]
+
+
+class SvcgovError(Exception):
+    """The root: ``except SvcgovError`` catches all that svcgov raises by itself."""
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, name) for name in self._fields), self.__dict__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._fields)})"
+
+
+class RejectedError(SvcgovError):
+    """Declined before the call began.
+
+    Gates around it learn nothing from it, and a retry ends with it.
+
+    Attributes:
+        policy: the name of the policy that declined, or its kind when it has no name.
+        reason: one word of the policy's own vocabulary, such as ``open`` or ``full``.
+        retry_after: seconds after which another try can succeed, or None when nobody knows.
+        status: the HTTP status that says the same.
+    """
+
+    status: ClassVar[int] = 503
+    _fields = ("policy", "reason", "retry_after")
+
+    def __init__(self, policy: str, reason: str, retry_after: float | None = None) -> None:
+        self.policy = policy
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        wait = "" if self.retry_after is None else f", retry after {self.retry_after:.3g} s"
+        return f"{self.policy}: {self.reason}{wait}"
+
+
+class CircuitOpenError(RejectedError):
+    """The circuit breaker does not let calls through (``open``, ``half_open``)."""
+
+
+class BulkheadFullError(RejectedError):
+    """All permits of the bulkhead are out (``full``), or no worker thread is free (``no_worker``)."""
+
+
+class RateLimitedError(RejectedError):
+    """The limit is used up (``limited``), or can never admit this (``denied``)."""
+
+    status = 429
+
+
+class BudgetExhaustedError(RejectedError):
+    """A retry budget that was asked directly has nothing left (``budget``)."""
+
+
+class DeadlineExceededError(RejectedError, TimeoutError):
+    """No time was left to begin the call (``expired``)."""
+
+    status = 504
+
+
+class CallTimeoutError(SvcgovError, TimeoutError):
+    """The call began and was not done in time: a failure like any other, retryable and counted.
+
+    Attributes:
+        policy: the name of the time-out, or ``timeout``.
+        reason: ``attempt`` or ``total``.
+        seconds: how long the call was allowed to take.
+    """
+
+    status: ClassVar[int] = 504
+    _fields = ("policy", "reason", "seconds")
+
+    def __init__(self, policy: str, reason: str, seconds: float) -> None:
+        self.policy = policy
+        self.reason = reason
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.policy}: not done within {self.seconds:.3g} s ({self.reason})"
+
+
+class ConfigError(SvcgovError, ValueError):
+    """A setting that cannot be: says where it stands, what it is, and what was expected.
+
+    Attributes:
+        path: the place, as the author wrote it, such as ``retry.attempts``.
+        value: what stood there.
+        expected: what could have stood there.
+    """
+
+    _fields = ("path", "value", "expected")
+
+    def __init__(self, path: str, value: object, expected: str) -> None:
+        self.path = path
+        self.value = value
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.path}: expected {self.expected}, got {_short(self.value)}"
+
+
+class ConfigWarning(UserWarning):
+    """Settings that work, but probably not as they were meant."""
+
+
+class TimeoutWarning(RuntimeWarning):
+    """A plain function ran past its time-out: it cannot be interrupted, unless ``enforce="thread"`` is asked for."""
+
+
+def _short(value: object) -> str:
+    """The value as the author would recognise it, cut so that a whole document does not end up in a log line."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 120 else text[:117] + "..."

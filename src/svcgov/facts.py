@@ -1,0 +1,113 @@
+"""What happened, in the past tense: frozen values that listeners get.
+
+Rule 1: a fact is made only if somebody listens.
+Rule 2: a fact is told after every lock has been released, in order; a listener that raises changes nothing.
+
+Listen to all of them with `svcgov.listen`, or to one policy's with its own ``listen``. In a log each has the name
+``svcgov.`` and its class's name in snake case (`Fact.event`), such as ``svcgov.circuit_changed``.
+"""
+
+from __future__ import annotations
+
+from ._core._frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+__all__ = [
+    "BudgetEmptied",
+    "CallRefused",
+    "CircuitChanged",
+    "Fact",
+    "PredicateFailed",
+    "RetryEnded",
+    "RetryScheduled",
+    "TimedOut",
+    "TimeoutNotEnforced",
+]
+
+
+class Fact(Frozen):
+    """What all facts have.
+
+    Attributes:
+        policy: the name of the policy, or its kind when it has no name.
+        at: when it happened, a reading of the policies' monotonic clock in seconds.
+    """
+
+    policy: str
+    at: float
+
+    @property
+    def event(self) -> str:
+        """The name of this fact in a log: ``svcgov.circuit_changed``."""
+        name = type(self).__name__
+        return "svcgov." + "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class CallRefused(Fact):
+    """A gate declined a call before it began."""
+
+    kind: str
+    reason: str
+    retry_after: float | None = None
+
+
+class CircuitChanged(Fact):
+    """A circuit breaker went from one state to another.
+
+    The counts are those of the window that led to it; a rate is None below the minimum of calls.
+    """
+
+    before: str
+    after: str
+    cause: str
+    calls: int
+    failed: int
+    failure_rate: float | None = None
+    open_for: float | None = None
+    opening: int = 0
+
+
+class RetryScheduled(Fact):
+    """An attempt failed and another one will be made after *delay* seconds."""
+
+    attempt: int
+    delay: float
+    error: str
+
+
+class RetryEnded(Fact):
+    """No further attempt is made, for *cause*, and the last real error is raised."""
+
+    attempts: int
+    cause: Literal["attempts", "budget", "deadline", "refused", "not_retryable", "not_repeatable", "stopped"]
+    error: str
+
+
+class BudgetEmptied(Fact):
+    """A retry was not made because the budget had nothing left; told once until it has something again."""
+
+    ratio: float
+
+
+class TimedOut(Fact):
+    """A call was not done in time: it was cancelled or left, or (*late*) it came to its end after all."""
+
+    seconds: float
+    late: bool
+
+
+class TimeoutNotEnforced(Fact):
+    """A plain function ran past its time-out and could not be stopped; told once for each time-out."""
+
+    seconds: float
+    took: float
+
+
+class PredicateFailed(Fact):
+    """A function given as a setting raised; the outcome was ignored; told once a minute for each policy."""
+
+    setting: str
+    error: str

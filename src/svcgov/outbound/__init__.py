@@ -1,0 +1,1 @@
+"""The ways out: clients, governed in place. ``govern`` finds the file for a client, and imports no client library."""

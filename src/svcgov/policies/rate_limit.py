@@ -1,0 +1,179 @@
+"""The rate limit: so many calls in a time, by the generic cell rate algorithm (GCRA, ITU-T I.371).
+
+One number is kept, the theoretical arrival time ``tat``: the moment at which the next call would be due if calls came
+exactly at the rate, with ``T = window / n`` between two of them. A call is admitted iff it comes at most
+``(burst - 1) * T`` before that.
+
+Rule 1: in any span of *s* seconds at most ``burst + s / T`` calls are admitted. A full bucket and one window after it
+        is twice the limit: who needs less takes a smaller *burst*.
+Rule 2: a refused call takes nothing.
+Rule 3: a call that is about to be refused reads the clock again first: its own reading may be old by now.
+Rule 4: a changed limit keeps the share that is spent.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+from .._core._durations import Rate, as_rate
+from .._core._schema import Settings, custom, integer
+from .._core._threads import LOCKED
+from ..errors import ConfigError, RateLimitedError
+from ..facts import CallRefused
+from ..pipeline import Gated, named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict, Unpack
+
+    from ..typing import Clock, Permit
+
+    class Options(TypedDict, total=False):
+        """The keyword arguments of `rate_limit`."""
+
+        burst: int | None
+        name: str
+        clock: Clock
+
+
+def _limit(value: Any, path: str) -> Rate:
+    rate = as_rate(value)
+    if rate is None:
+        raise ConfigError(
+            path, value, 'calls in a window of 1 ms to 30 days, such as "100/second", "5/2 minutes" or Rate(10, 0.1)'
+        )
+    return rate
+
+
+class RateLimitSettings(Settings):
+    """The settings, checked."""
+
+    limit: Rate = custom(_limit)
+    burst: int | None = integer(default=None, low=1, high=10**9, optional=True)
+
+    def check(self, path: str) -> None:
+        """A burst is at most a thousand windows' worth."""
+        if self.burst is not None and self.burst > max(1, self.limit.n) * 1000:
+            raise ConfigError(f"{path}.burst", self.burst, f"an integer from 1 to {max(1, self.limit.n) * 1000}")
+
+
+class Gcra:
+    """The machine. Times are seconds since its birth, where floats are finest."""
+
+    __slots__ = ("birth", "calm", "free", "lock", "owner", "slack", "step", "tat")
+
+    def __init__(self, owner: RateLimit, rate: Rate, burst: int | None) -> None:
+        self.owner = owner
+        self.birth = owner.clock.monotonic()
+        self.free: Permit = None
+        self.calm: Permit = None  # a toll: nothing is handed out, nothing comes back
+        self.lock = allocate_lock()
+        self.tat = 0.0
+        self.aim(rate, burst)
+
+    def aim(self, rate: Rate, burst: int | None) -> None:
+        """Take the pace and the slack from the settings. ``0/second`` refuses all: nothing is ever due."""
+        size = burst or max(1, rate.n)
+        self.step = rate.seconds / rate.n if rate.n else float("inf")
+        # A thousandth of a step for the rounding of floats; without it the last call of a burst could be refused.
+        self.slack = (size - 1 + 0.001) * self.step if rate.n else float("-inf")
+
+    def admit(self, now: float, call: Any = None) -> Permit:
+        """Pass, or raise `RateLimitedError`. The load and the store stand on one line with no call in it."""
+        now -= self.birth
+        if self.tat - now > self.slack:
+            return self.reconsider()
+        self.tat = (self.tat if self.tat > now else now) + self.step
+        return None
+
+    def reconsider(self) -> Permit:
+        """The same decision with a fresh reading of the clock, under the lock; then it stands."""
+        now = self.owner.clock.monotonic() - self.birth
+        with self.lock:
+            early = self.tat - now - self.slack
+            if early <= 0:
+                self.tat = max(self.tat, now) + self.step
+                return None
+        raise self.owner.limited(now + self.birth, early)
+
+    def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
+        """A toll is not given back."""
+
+    def retarget(self, rate: Rate, burst: int | None) -> None:
+        """Another limit: the share that was spent stays spent."""
+        now = self.owner.clock.monotonic() - self.birth
+        with self.lock:
+            full = self.slack + self.step
+            spent = max(0.0, self.tat - now) / full if 0 < full < float("inf") else 0.0
+            self.aim(rate, burst)
+            if rate.n:
+                self.tat = now + spent * (self.slack + self.step)
+
+
+class LockedGcra(Gcra):
+    """The same with a lock, for interpreters without a GIL and runs under a line tracer."""
+
+    __slots__ = ()
+
+    def admit(self, now: float, call: Any = None) -> Permit:
+        """As `Gcra.admit`."""
+        now -= self.birth
+        with self.lock:
+            if self.tat - now <= self.slack:
+                self.tat = max(self.tat, now) + self.step
+                return None
+        return self.reconsider()
+
+
+class RateLimit(Gated):
+    """Limits how many calls begin in a time. Made by `svcgov.rate_limit`."""
+
+    kind = "rate_limit"
+    shape = "gate"
+    settings_class = RateLimitSettings
+    settings: RateLimitSettings
+    machine: Gcra
+
+    def _build(self) -> None:
+        self.refused = 0
+        self.machine = (LockedGcra if LOCKED() else Gcra)(self, self.settings.limit, self.settings.burst)
+
+    def _tune(self, before: Settings) -> None:
+        if self.settings != before:
+            self.machine.retarget(self.settings.limit, self.settings.burst)
+
+    def limited(self, now: float, early: float) -> RateLimitedError:
+        """The refusal, counted and told; *early* is how many seconds too early the call came."""
+        self.refused += 1
+        never = early == float("inf")
+        reason = "denied" if never else "limited"
+        # Rounded up to a millisecond: who comes back after it is admitted.
+        retry_after = None if never else -(-early * 1000 // 1) / 1000
+        if self.ears.heard:
+            self.ears.tell(CallRefused(policy=self.label, at=now, kind=self.kind, reason=reason, retry_after=retry_after))
+        return RateLimitedError(self.label, reason, retry_after)
+
+    def snapshot(self) -> dict[str, float]:
+        """``limit`` and ``window`` (seconds), ``remaining`` calls at this moment, and ``refused``."""
+        machine, limit = self.machine, self.settings.limit
+        ahead = max(0.0, machine.tat - (self.clock.monotonic() - machine.birth))
+        remaining = max(0, int((machine.slack - ahead) / machine.step) + 1) if limit.n and ahead <= machine.slack else 0
+        return {"limit": limit.n, "window": limit.seconds, "remaining": remaining, "refused": self.refused}
+
+
+def rate_limit(limit: str | Rate, **options: Unpack[Options]) -> RateLimit:
+    """Let at most *limit* calls begin; refuse more at once.
+
+    Args:
+        limit: such as ``"100/second"``, ``"5 per 2 minutes"``, ``"10/100ms"``, or ``Rate(10, 0.1)``.
+        burst: how many calls may come at once after a pause; None is one window's worth, 1 is evenly spaced.
+        name: share the limit with every rate limit of this name.
+        clock: where time comes from, for tests.
+
+    Raises:
+        ConfigError: for a setting that cannot be.
+        RateLimitedError: in a governed call, when the limit is used up; it says when to come back.
+    """
+    given: dict[str, Any] = dict(options)
+    name, clock = given.pop("name", None), given.pop("clock", None)
+    return named(RateLimit, {"limit": limit, **given}, name, clock)

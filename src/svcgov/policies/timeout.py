@@ -1,0 +1,138 @@
+"""The time-out: how long a call may take.
+
+Rule 1: the tightest deadline wins, and is restored exactly on the way out.
+Rule 2: a coroutine is really cancelled; its own expiry is told from the caller's cancellation exactly.
+Rule 3: a plain function cannot be interrupted. It sees the deadline (`svcgov.remaining`), and governed clients clip
+        their own time-outs to it; ``enforce="thread"`` leaves it behind on a worker thread.
+Rule 4: a result that came late is returned, not thrown away: what it did has been done.
+"""
+
+from __future__ import annotations
+
+from warnings import warn
+
+from .._core._schema import Settings, choice, custom, duration
+from ..errors import CallTimeoutError, TimeoutWarning
+from ..facts import TimedOut, TimeoutNotEnforced
+from ..pipeline import Gated, named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypedDict, Unpack
+
+    from ..typing import Clock, Duration
+
+    class Options(TypedDict, total=False):
+        """The keyword arguments of `timeout`."""
+
+        enforce: Literal["deadline", "thread"]
+        name: str
+        clock: Clock
+
+
+_duration = duration(optional=True)
+
+
+def _seconds(value: Any, path: str) -> float | None:
+    return None if value == float("inf") else _duration.read(value, path)
+
+
+class TimeoutSettings(Settings):
+    """The settings, checked."""
+
+    seconds: float | None = custom(_seconds)
+    enforce: str = choice("deadline", "thread", default="deadline")
+
+
+class TimeLimit:
+    """The machine: what the shells read, and whom they tell."""
+
+    __slots__ = ("clock", "name", "on_thread", "owner", "seconds")
+
+    def __init__(self, owner: Timeout) -> None:
+        self.owner = owner
+        self.clock = owner.clock
+        self.name = owner.label
+        self.seconds: float | None = owner.settings.seconds
+        self.on_thread = owner.settings.enforce == "thread"
+
+    def late(self, took: float) -> None:
+        """A call came to its end after *took* seconds, which was too long; its result stands."""
+        self.owner.overrun(took)
+
+    def expired(self, reason: str) -> CallTimeoutError:
+        """A call was cancelled or left."""
+        return self.owner.expired(reason)
+
+
+class Timeout(Gated):
+    """Limits how long a call may take. Made by `svcgov.timeout`."""
+
+    kind = "timeout"
+    shape = "limit"
+    settings_class = TimeoutSettings
+    fixed = ("enforce",)
+    settings: TimeoutSettings
+    machine: TimeLimit
+
+    def _build(self) -> None:
+        self.timed_out = 0
+        self.late = 0
+        self._warned = False
+        self.machine = TimeLimit(self)
+
+    def _tune(self, before: Settings) -> None:
+        self.machine.seconds = self.settings.seconds
+
+    def expired(self, reason: str) -> CallTimeoutError:
+        """The error of a call that was cancelled or left, counted and told."""
+        seconds = self.machine.seconds or 0.0
+        self.timed_out += 1
+        self._tell(late=False)
+        return CallTimeoutError(self.label, reason, seconds)
+
+    def overrun(self, took: float) -> None:
+        """A call ended late and its result stands: counted, told, and (the first time) warned of."""
+        self.late += 1
+        self._tell(late=True)
+        if self._warned:
+            return
+        self._warned = True
+        seconds = self.machine.seconds or 0.0
+        if self.ears.heard:
+            self.ears.tell(TimeoutNotEnforced(policy=self.label, at=self.clock.monotonic(), seconds=seconds, took=took))
+        warn(
+            f"{self.label}: a call took {took:.3g} s of the {seconds:.3g} s it was given and could not be interrupted; "
+            'its result was kept. For a plain function that may hang, enforce="thread" leaves it behind.',
+            TimeoutWarning,
+            stacklevel=4,
+        )
+
+    def _tell(self, *, late: bool) -> None:
+        if self.ears.heard:
+            fact = TimedOut(policy=self.label, at=self.clock.monotonic(), seconds=self.machine.seconds or 0.0, late=late)
+            self.ears.tell(fact)
+
+    def snapshot(self) -> dict[str, int]:
+        """``timed_out`` (cancelled or left) and ``late`` (came to its end after all)."""
+        return {"timed_out": self.timed_out, "late": self.late}
+
+
+def timeout(seconds: Duration | None, **options: Unpack[Options]) -> Timeout:
+    """Give a call *seconds* to be done. Outside a retry that is the total, inside it is per attempt.
+
+    Args:
+        seconds: seconds, a timedelta, or text such as ``"500ms"``; None for no limit.
+        enforce: ``deadline`` (the default), or ``thread`` for plain functions that may hang: the call is made on a
+            worker thread and left behind when it is late. It then sees no thread-locals of its caller.
+        name: share it with every time-out of this name.
+        clock: where time comes from, for tests.
+
+    Raises:
+        ConfigError: for a setting that cannot be.
+        CallTimeoutError: in a governed call that was not done in time.
+        DeadlineExceededError: in a governed call, when no time was left to begin it.
+    """
+    given: dict[str, Any] = dict(options)
+    name, clock = given.pop("name", None), given.pop("clock", None)
+    return named(Timeout, {"seconds": seconds, **given}, name, clock)

@@ -1,0 +1,169 @@
+"""The shapes a policy can have, for annotations and for policies of your own.
+
+============  =============================================  ==========================================
+shape         verbs                                          who
+============  =============================================  ==========================================
+`Gate`        ``free``, ``admit``, ``calm``, ``settle``      circuit breaker, bulkhead, rate limit
+`Loop`        ``tally``, ``plan`` (then ``next_delay``)      retry
+`Limit`       ``seconds``, ``late``                          timeout
+============  =============================================  ==========================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from asyncio import AbstractEventLoop
+
+    from .errors import CallTimeoutError
+    from .facts import Fact
+
+__all__ = ["Attempts", "Clock", "Duration", "Gate", "Limit", "Listener", "Loop", "Permit", "Tally", "Timer"]
+
+Permit: TypeAlias = object
+"""What a gate hands out: compared by identity, never computed with. None where there is nothing to give back."""
+
+Duration: TypeAlias = "float | str | SupportsTotalSeconds"
+"""Seconds, text such as ``"250ms"``, ``"2s"``, ``"1m"``, ``"PT2S"``, or a timedelta."""
+
+
+class SupportsTotalSeconds(Protocol):
+    """A timedelta, and whatever is like one."""
+
+    def total_seconds(self) -> float:
+        """The length in seconds."""
+        ...
+
+
+class Timer(Protocol):
+    """Something that will happen on a loop, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never steps."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the epoch; may step."""
+        ...
+
+    def sleep(self, seconds: float, /) -> None:
+        """Block this thread."""
+        ...
+
+    def asleep(self, seconds: float) -> Awaitable[None]:
+        """Let other tasks run meanwhile."""
+        ...
+
+    def timer(self, loop: AbstractEventLoop, at: float, fire: Callable[[], object]) -> Timer:
+        """Call *fire* on *loop* at the moment *at* of ``monotonic``."""
+        ...
+
+
+class Gate(Protocol):
+    """Lets a call begin, or refuses; and is told how it ended.
+
+    ``free`` is a permit that may be taken without asking, or None. ``calm`` is the permit whose clean return need not be
+    told. No method blocks, sleeps, logs, or calls user code under a lock.
+    """
+
+    @property
+    def free(self) -> Permit:
+        """A permit to take without asking, or None: then ask."""
+        ...
+
+    @property
+    def calm(self) -> Permit:
+        """The permit whose clean return needs no word."""
+        ...
+
+    def admit(self, now: float, call: Any = None) -> Permit:
+        """Return a permit or raise a `RejectedError`."""
+        ...
+
+    def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
+        """Take the permit back. *error* is None after a clean return; *now* is the moment of admission."""
+        ...
+
+
+class Tally(Protocol):
+    """Counts the calls that a retry's budget is a share of."""
+
+    calls: int
+
+
+class Attempts(Protocol):
+    """The plan of one call that has failed once."""
+
+    attempt: int
+    last: BaseException
+
+    def next_delay(self, error: BaseException) -> float | None:
+        """Seconds to wait before the next attempt, or None: then raise ``last``."""
+        ...
+
+    def recovered(self) -> None:
+        """A further attempt was good."""
+        ...
+
+
+class Loop(Protocol):
+    """Makes further attempts."""
+
+    @property
+    def tally(self) -> Tally:
+        """Where every call is counted, once."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What the shells sleep by."""
+        ...
+
+    def plan(self) -> Attempts:
+        """A plan, made after the first failure."""
+        ...
+
+
+class Limit(Protocol):
+    """How long the frames inside may take."""
+
+    @property
+    def name(self) -> str:
+        """Whom to name in an error."""
+        ...
+
+    @property
+    def seconds(self) -> float | None:
+        """The limit, or None for no limit."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What it is measured by."""
+        ...
+
+    def late(self, took: float) -> None:
+        """A call came to its end after *took* seconds, which was too long; its result stands."""
+        ...
+
+    def expired(self, reason: str) -> CallTimeoutError:
+        """The error of a call that was cancelled or left; tells the listeners."""
+        ...
+
+
+class Listener(Protocol):
+    """What `svcgov.listen` takes."""
+
+    def __call__(self, fact: Fact, /) -> object:
+        """Hear a fact. Must be quick; what it raises is reported once and changes nothing."""
+        ...

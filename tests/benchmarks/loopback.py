@@ -1,0 +1,108 @@
+"""Section `http`: a GET through httpx2 to a server of its own on loopback, plain and fully governed, in turns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import subprocess
+import sys
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import svcgov
+
+from . import frames, governed
+from .harness import Spread, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .table import Figures
+
+SERVER = pathlib.Path(__file__).with_name("server.py")
+AT_ONCE, PER_TURN = 20, 100
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of a server that lives as long as the block."""
+    process = subprocess.Popen([sys.executable, str(SERVER)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    try:
+        if process.stdout is None or not (port := process.stdout.readline().strip()):
+            raise RuntimeError("the server of the benchmark did not start")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(5)
+        for pipe in (process.stdout, process.stdin):
+            if pipe is not None:
+                pipe.close()
+
+
+def governed_client(client: Any) -> Any:
+    """All five policies around every request, and what a governed client does besides."""
+    return svcgov.govern(client, target="loopback", policy=governed.five())
+
+
+def http(*, quick: bool) -> Figures:
+    """Rates of the governed client beside those of the plain one."""
+    rounds = 3 if quick else 25
+    with serving() as url:
+        plain, ours = _alternately(url, rounds)
+        shares = asyncio.run(_at_once(url, rounds))
+    added = [(b - a) * 1e6 for a, b in zip(plain, ours, strict=True)]
+    return {
+        "sync": _share(plain, ours),
+        "async": _share(*shares),
+        "plain": spread(time * 1e6 for time in plain),
+        "added": spread(added),
+    }
+
+
+def _share(plain: list[float], ours: list[float]) -> Spread:
+    return spread(100 * a / b for a, b in zip(plain, ours, strict=True))
+
+
+def _alternately(url: str, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds per request, one figure per round, of both clients."""
+    httpx2 = import_module("httpx2")
+    with httpx2.Client(trust_env=False) as plain, governed_client(httpx2.Client(trust_env=False)) as ours:
+        times: dict[Any, list[float]] = {plain: [], ours: []}
+        for turn in range(2 * rounds + 2):
+            client = (plain, ours, ours, plain)[turn % 4]  # neither is always the first
+            start = time.perf_counter()
+            for _ in range(PER_TURN):
+                client.get(url)
+            times[client].append((time.perf_counter() - start) / PER_TURN)
+        return times[plain][1:], times[ours][1:]
+
+
+async def _at_once(url: str, rounds: int) -> tuple[list[float], list[float]]:
+    """The same with so many tasks at a time."""
+    httpx2 = import_module("httpx2")
+    limits = httpx2.Limits(max_connections=AT_ONCE)
+
+    async def work(client: Any) -> None:
+        for _ in range(PER_TURN // 10):
+            await client.get(url)
+
+    plain = httpx2.AsyncClient(trust_env=False, limits=limits)
+    async with plain, governed_client(httpx2.AsyncClient(trust_env=False, limits=limits)) as ours:
+        times: dict[Any, list[float]] = {plain: [], ours: []}
+        for turn in range(2 * rounds + 2):
+            client = (plain, ours, ours, plain)[turn % 4]
+            start = time.perf_counter()
+            await asyncio.gather(*(work(client) for _ in range(AT_ONCE)))
+            times[client].append((time.perf_counter() - start) / AT_ONCE)
+        return times[plain][1:], times[ours][1:]
+
+
+def profile() -> None:
+    """The frames of a governed request, and of a plain one."""
+    httpx2 = import_module("httpx2")
+    with serving() as url, httpx2.Client(trust_env=False) as plain:
+        frames.show("plain GET", lambda: plain.get(url), calls=500)
+        with governed_client(httpx2.Client(trust_env=False)) as ours:
+            frames.show("governed GET", lambda: ours.get(url), calls=500, only="svcgov")

@@ -1,0 +1,38 @@
+"""The four worlds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .worlds import NAMES, WORLDS, Clock, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .worlds import World
+
+
+@pytest.fixture(params=WORLDS, ids=NAMES)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """httpx2 and httpx, sync and async."""
+    yield from opened(*request.param)
+
+
+@pytest.fixture(params=[one for one in WORLDS if one[1] == "sync"], ids=["httpx2", "httpx"])
+def sync_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """For what only plain functions show."""
+    yield from opened(*request.param)
+
+
+@pytest.fixture(params=[one for one in WORLDS if one[1] == "async"], ids=["httpx2", "httpx"])
+def async_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """For what only tasks show."""
+    yield from opened(*request.param)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Time that moves only by sleeping."""
+    return Clock()
