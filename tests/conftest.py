@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from _worlds import AsyncWorld, Facts, World
+from svcgov import governor
 from svcgov._core import _environment, _report
 from svcgov._core._listeners import PROCESS
 from svcgov._core._names import NAMES
 from svcgov.testing import ManualClock
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,10 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No names, no listeners, nothing said yet, no variables of ours: each test begins as a new process does."""
     for name in [name for name in os.environ if name.startswith("SVCGOV")]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_VERSION", raising=False)
     NAMES.forget()
+    governor.DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
     _environment._warned.clear()
     _report._said.clear()
     yield

@@ -18,7 +18,7 @@ from ._core._callable import kind_of, name_of
 from ._core._clock import SYSTEM
 from ._core._environment import disabled
 from ._core._listeners import PROCESS, Listeners
-from ._core._names import NAMES, check_name
+from ._core._names import NAMES, SCOPE, check_name
 from ._core._record import Record
 from ._shells._hold import Held, enter, leave
 from ._shells._nest import nest, shell_of
@@ -158,13 +158,20 @@ class Gated(Policy, _Held):
 class Governed:
     """One decorated function: what its head reads, and what a decorator around it finds (as ``__svcgov__``)."""
 
-    __slots__ = ("__weakref__", "kind", "name", "owners", "policies", "record", "route", "target", "wrapper")
+    __slots__ = ("__weakref__", "clock", "kind", "name", "owners", "policies", "record", "route", "target", "wrapper")
 
     route: Route
 
     def __init__(
-        self, owners: tuple[Pipeline, ...], policies: tuple[Policy, ...], target: Callable[..., Any], kind: str, name: str
+        self,
+        owners: tuple[Pipeline, ...],
+        policies: tuple[Policy, ...],
+        target: Callable[..., Any],
+        kind: str,
+        name: str,
+        clock: Clock,
     ) -> None:
+        self.clock = policies[0].clock if policies else clock
         self.owners = owners
         self.policies = policies
         self.target = target
@@ -176,8 +183,8 @@ class Governed:
 
     def nest(self) -> None:
         """Make the frames anew and swap them in."""
-        policies, clock = active(self.policies), _clock_of(self.policies)
-        self.route = nest(policies, self.target, kind=self.kind, name=self.name, clock=clock)
+        policies = active(self.policies)
+        self.route = nest(policies, self.target, kind=self.kind, name=self.name, clock=self.clock)
 
 
 class Pipeline(_Held):
@@ -217,8 +224,13 @@ class Pipeline(_Held):
             return type(fn)(self(fn.__func__))  # type: ignore[return-value]  # the same kind of descriptor, as promised
         return self.around(fn)
 
-    def around(self, fn: Callable[P, T], *, edge: bool = False, service: str | None = None) -> Callable[P, T]:
-        """As a decorator, with a word about where: at an *edge* (a governed client, of *service*), or around a function."""
+    def around(
+        self, fn: Callable[P, T], *, edge: bool = False, service: str | None = None, clock: Clock = SYSTEM
+    ) -> Callable[P, T]:
+        """As a decorator, with a word about where: at an *edge* (a governed client, of *service*), or around a function.
+
+        Without any policy the time is that of *clock*.
+        """
         if not callable(fn):
             raise TypeError(f"expected a function to govern, got {fn!r}{_meant(fn)}")
         target: Callable[..., Any] = fn
@@ -232,7 +244,7 @@ class Pipeline(_Held):
             raise TypeError(f"{name_of(fn)} is a generator function: it has only begun when it returns, so govern what drives it")
         for policy in policies:
             policy.attach(edge=edge, service=service)
-        governed = Governed(owners, policies, target, kind, self.name or name_of(target))
+        governed = Governed(owners, policies, target, kind, self.name or name_of(target), clock)
         wrapper = functools.wraps(target)(shell_of(kind).head(governed))
         wrapper.__svcgov__ = governed
         governed.wrapper = wrapper
@@ -325,7 +337,7 @@ def named(policy: type[A], given: Mapping[str, Any], name: str | None, clock: Cl
     injected["clock"] = clock or SYSTEM
     if name is None:
         return policy(given, **injected)
-    return NAMES.claim("", policy.kind, name, given, lambda: policy(given, name=name, **injected))  # type: ignore[no-any-return]  # what make() makes
+    return NAMES.claim(SCOPE.get(), policy.kind, name, given, lambda: policy(given, name=name, **injected))  # type: ignore[no-any-return]  # what make() makes
 
 
 def active(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:

@@ -16,7 +16,7 @@ from _weakref import ref
 
 from ..errors import BudgetExhaustedError
 from ._clock import SYSTEM
-from ._names import NAMES
+from ._names import NAMES, SCOPE
 from ._schema import Settings, duration, integer, real
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..typing import Clock
 
 _BUCKETS = 10
+_ROUNDING = 1e-6  # calls that were spread over buckets add up to a little less, or more, than they were
 
 
 class Tally:
@@ -76,7 +77,7 @@ class Budget:
         now = self.clock.monotonic()
         with self._lock:
             here = self._roll_locked(now)
-            if sum(self._withdrawn) + 1 > self.settings.ratio * sum(self._deposited) + self.settings.min_retries:
+            if self._left_locked() < 1 - _ROUNDING:
                 return False
             self._withdrawn[here % _BUCKETS] += 1
             return True
@@ -91,8 +92,7 @@ class Budget:
         now = self.clock.monotonic()
         with self._lock:
             self._roll_locked(now)
-            deposited, withdrawn = sum(self._deposited), sum(self._withdrawn)
-        left = self.settings.ratio * deposited + self.settings.min_retries - withdrawn
+            deposited, withdrawn, left = sum(self._deposited), sum(self._withdrawn), self._left_locked()
         return {"deposited": deposited, "withdrawn": withdrawn, "left": max(0.0, left)}
 
     def redefine(self, declared: Mapping[str, Any]) -> None:
@@ -102,6 +102,10 @@ class Budget:
             before, self.settings = self.settings, settings
             if settings.ttl != before.ttl:
                 self._empty_locked()
+
+    def _left_locked(self) -> float:
+        """The attempts that may still be taken out within the window; after a change of the settings it may be below 0."""
+        return self.settings.ratio * sum(self._deposited) + self.settings.min_retries - sum(self._withdrawn)
 
     def _empty_locked(self) -> None:
         self._here: int | None = None
@@ -140,4 +144,4 @@ class Budget:
 
 def shared_budget(name: str) -> Budget:
     """The budget of this name, with the settings it was given, or the defaults until it is given any."""
-    return NAMES.claim("", "budget", name, {}, lambda: Budget({}, name=name))  # type: ignore[no-any-return]  # what make() makes
+    return NAMES.claim(SCOPE.get(), "budget", name, {}, lambda: Budget({}, name=name))  # type: ignore[no-any-return]  # what make() makes

@@ -37,4 +37,11 @@ class SystemClock:
         return loop.call_later(max(0.0, at - time.monotonic()), fire)
 
 
+def utc(wall: float) -> str:
+    """A reading of a wall clock as text: ``2026-01-31T23:59:59.123Z``."""
+    milliseconds = int(wall * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03}Z"
+
+
 SYSTEM = SystemClock()

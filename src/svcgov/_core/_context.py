@@ -60,6 +60,23 @@ class Invocation(Frozen):
         return f"Invocation({self.platform} {self.service} {self.trigger} request_id={self.request_id!r})"
 
 
+class Identity:
+    """Who is running: one for each governor. ``colours`` are those that are taken from outside."""
+
+    __slots__ = ("_cold", "colours", "service", "version")
+
+    def __init__(self, *, service: str, version: str, colours: frozenset[str]) -> None:
+        self.service = service
+        self.version = version
+        self.colours = colours
+        self._cold = True
+
+    def first_call(self) -> bool:
+        """Whether no call has come before this one; each call asks once."""
+        cold, self._cold = self._cold, False
+        return cold
+
+
 _COLOURFUL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 

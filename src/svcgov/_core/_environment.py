@@ -35,6 +35,11 @@ def text(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
+def words(name: str) -> list[str]:
+    """The values of the variable *name*, between commas."""
+    return [one.strip() for one in os.environ.get(name, "").split(",") if one.strip()]
+
+
 def word(name: str, allowed: tuple[str, ...], default: str) -> str:
     """The value of the variable *name*, which must be one of a few words."""
     value = os.environ.get(name, "").strip().lower()

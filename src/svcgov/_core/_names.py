@@ -9,7 +9,9 @@ Rule 3: other settings from another place are an error that names both places; t
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from _thread import RLock
+from contextvars import ContextVar
+from functools import wraps
 
 from ..errors import ConfigError
 from ._callable import identity_of
@@ -17,11 +19,14 @@ from ._callable import identity_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, ParamSpec, TypeVar
 
+    P = ParamSpec("P")
+    T = TypeVar("T")
     Key = tuple[str, str, str]
 
 MOST = 10_000
+SCOPE: ContextVar[str] = ContextVar("svcgov.scope", default="")  # whose names are meant by what is being made
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
 
 
@@ -41,7 +46,7 @@ class Names:
 
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
-        self._lock = allocate_lock()
+        self._lock = RLock()  # what is being made may claim a name of its own: a retry its budget's
 
     def claim(self, scope: str, kind: str, name: str, declared: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """The one thing of this name: made if it is new, reconfigured if its module says it anew.
@@ -78,6 +83,20 @@ def check_name(name: object, path: str) -> None:
     """Raise a `ConfigError` unless *name* is 1 to 128 of letters, digits and ``. _ : -``."""
     if not isinstance(name, str) or not 1 <= len(name) <= 128 or not _ALLOWED.issuperset(name):
         raise ConfigError(path, name, "1 to 128 letters, digits or . _ : -")
+
+
+def scoped(scope: str, make: Callable[P, T]) -> Callable[P, T]:
+    """*make*, with names that are those of *scope*."""
+
+    @wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> T:
+        token = SCOPE.set(scope)
+        try:
+            return make(*args, **kwargs)
+        finally:
+            SCOPE.reset(token)
+
+    return made
 
 
 def calling_place() -> str:

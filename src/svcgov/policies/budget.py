@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._core._budget import Budget, BudgetSettings
 from .._core._clock import SYSTEM
-from .._core._names import NAMES
+from .._core._names import NAMES, SCOPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ def budget(name: str | None = None, **options: Unpack[Options]) -> Budget:
     clock = given.pop("clock", None) or SYSTEM
     if name is None:
         return Budget(given, clock=clock)
-    return NAMES.claim("", "budget", name, given, lambda: Budget(given, name=name, clock=clock))  # type: ignore[no-any-return]  # what make() makes
+    return NAMES.claim(SCOPE.get(), "budget", name, given, lambda: Budget(given, name=name, clock=clock))  # type: ignore[no-any-return]  # what make() makes

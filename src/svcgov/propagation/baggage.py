@@ -32,7 +32,8 @@ def read(headers: Mapping[str, str]) -> dict[str, str]:
 
 def write(members: Mapping[str, str], headers: dict[str, str]) -> None:
     """Put *members* into *headers*, as many as are allowed."""
-    written, size = [], 0
+    written: list[str] = []
+    size = 0
     for key, value in members.items():
         member = f"{key}={_encoded(value)}"
         size += len(member) + 1

@@ -1,0 +1,1 @@
+"""The windows: what others are told about calls. Nothing here can fail or delay a call."""

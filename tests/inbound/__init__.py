@@ -1,0 +1,1 @@
+"""Handlers, and the events that come to them."""

@@ -1,0 +1,78 @@
+"""The command ``svcgov``."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import sys
+
+import pytest
+
+import svcgov
+from svcgov.cli import main
+
+
+def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Set by us, by the platform, or not at all."""
+    monkeypatch.setenv("SVCGOV_COLOURS", "green,blue")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    assert main(["show"]) == 0
+    assert [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()] == [
+        ["setting", "value", "origin"],
+        ["service", "orders", "AWS_LAMBDA_FUNCTION_NAME"],
+        ["version", "-", "default"],
+        ["colours", "blue,green", "SVCGOV_COLOURS"],
+        ["log", "structlog if it is loaded, else json", "default"],
+        ["disabled", "-", "default"],
+    ]
+
+
+def test_show_speaks_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """For programs."""
+    monkeypatch.setenv("SVCGOV_DISABLED", "retry")
+    assert main(["show", "--json"]) == 0
+    rows = {row["setting"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["disabled"] == {"setting": "disabled", "value": "retry", "origin": "SVCGOV_DISABLED", "error": None}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SVCGOV_COLOURS", "light blue"), ("SVCGOV_LOG", "xml"), ("SVCGOV_DISABLED", "everything")]
+)
+def test_a_setting_that_cannot_be_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
+) -> None:
+    """It is named once, and the exit status says so."""
+    monkeypatch.setenv(variable, value)
+    assert main(["show"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {variable}: expected ")
+    assert said.err.count("error:") == 1
+    assert value in said.out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the package has it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"svcgov {svcgov.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["sow"], ["show", "--yaml"]])
+def test_what_is_not_understood(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, and how it is used."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: svcgov" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """``python -m svcgov.cli``, where no script was installed."""
+    monkeypatch.setattr(sys, "argv", ["svcgov", "show"])
+    monkeypatch.delitem(sys.modules, "svcgov.cli")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("svcgov.cli", run_name="__main__")
+    assert ended.value.code == 0
+    assert "service" in capsys.readouterr().out
