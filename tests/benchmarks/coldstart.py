@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,10 @@ PROGRAMS = {
     "httpx2": "import httpx2",
     "eager": EAGER + "import httpx2",
 }
-ENVIRONMENT = {**os.environ, "PYTHONHASHSEED": "0"}
+# Compiled once, as installed packages are, and not into the tree.
+COMPILED = tempfile.TemporaryDirectory(prefix="svcgov-bench-")
+ENVIRONMENT = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": COMPILED.name}
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def once(code: str) -> float:

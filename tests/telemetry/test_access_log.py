@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -147,3 +148,15 @@ def test_nothing_that_came_along_is_written_but_the_ids(
     invocation = Invocation(headers={"authorization": secret}, baggage={"k": secret}, raw={"body": secret})
     written(AccessLog(ManualClock()), invocation, error=LookupError(secret))
     assert secret not in capsys.readouterr().out
+
+
+def test_an_interpreter_without_the_fast_encoder_writes_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The standard library's own stands in."""
+    monkeypatch.setenv("SVCGOV_LOG", "json")
+    monkeypatch.setitem(sys.modules, "_json", None)
+    monkeypatch.delitem(sys.modules, "svcgov.telemetry.access_log")
+    module = importlib.import_module("svcgov.telemetry.access_log")
+    written(module.AccessLog(ManualClock()), Invocation(service='"\u00e4"\n'))
+    assert json.loads(capsys.readouterr().out)["service"] == '"\u00e4"\n'

@@ -24,7 +24,7 @@ GRACE = 0.002  # seconds
 class Clipped(dict[str, "float | None"]):
     """Time-outs by stage, in seconds; None is no time-out."""
 
-    __slots__ = ("_clock", "_deadline", "_grace", "_own", "began", "by_us")
+    __slots__ = ("_clock", "_deadline", "_end", "_grace", "_own", "began", "by_us")
 
     def __init__(
         self,
@@ -36,20 +36,26 @@ class Clipped(dict[str, "float | None"]):
         grace: float = 0.0,
     ) -> None:
         super().__init__(own)
+        self._end: float | None = deadline + grace
+        left = max(self._end - began, LEAST)
+        for stage in STAGES:  # for whoever copies it instead of asking
+            limit = own.get(stage)
+            self[stage] = left if limit is None or left < limit else limit
         self._own = own
         self._clock = clock
         self._deadline: float | None = deadline
         self._grace = grace
         self.began = began
-        self.update({stage: self.get(stage) for stage in STAGES})  # for whoever copies it instead of asking
         self.by_us = False  # whether the last answer was the deadline's, not the client's own
 
     def get(self, stage: str, default: Any = None) -> Any:
         """What the stage may take from now on."""
         own = self._own.get(stage, default)
-        if self._deadline is None or stage not in STAGES:
+        if self._end is None or stage not in STAGES:
             return own
-        left = max(self._deadline + self._grace - self._clock(), LEAST)
+        left = self._end - self._clock()
+        if left < LEAST:
+            left = LEAST
         self.by_us = own is None or left < own
         return left if self.by_us else own
 
@@ -68,3 +74,4 @@ class Clipped(dict[str, "float | None"]):
     def answered(self, deadline: float | None) -> None:
         """The head has arrived: from now on the caller's *deadline* holds."""
         self._deadline = deadline
+        self._end = None if deadline is None else deadline + self._grace

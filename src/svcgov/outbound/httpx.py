@@ -160,12 +160,12 @@ def _rewinds(file: Any) -> bool:
 
 def _with(headers: Any, extra: dict[str, str]) -> Any:
     """The caller's *headers* and ours; what the caller has set stands."""
-    raw: list[tuple[bytes, bytes]] = headers.raw
-    present = {name.lower() for name, _ in raw}
-    if b"traceparent" in present:
-        present.add(b"tracestate")  # ours would not belong to the caller's
-    more = ((name.encode(), value.encode()) for name, value in extra.items())
-    return type(headers)(raw + [(name, value) for name, value in more if name not in present])
+    both = headers.copy()
+    for name, value in extra.items():
+        # A state of ours would not belong to a trace of the caller's.
+        if name not in headers and not (name == "tracestate" and "traceparent" in headers):
+            both[name] = value
+    return both
 
 
 class _Around:

@@ -22,6 +22,11 @@ from __future__ import annotations
 
 import sys
 
+try:
+    from _json import encode_basestring_ascii as quoted
+except ImportError:  # another interpreter than CPython
+    from json import dumps as quoted
+
 from .._core._clock import utc
 from .._core._environment import word
 from ..errors import RejectedError
@@ -51,8 +56,6 @@ class AccessLog:
         self._logger: Any = None
         if self._to == "structlog":
             self._structlog(__import__("structlog"))
-        elif self._to != "off":
-            __import__("json")  # now: in the first call it would be somebody's wait
 
     def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **http: Any) -> None:
         """Write down a call that ended after *took* seconds; *http* is its ``status``, ``method`` and ``path``."""
@@ -85,14 +88,19 @@ class AccessLog:
         if self._logger is not None:
             getattr(self._logger, level)(EVENT, **fields)
             return
-        from json import dumps
-
         line = {"timestamp": utc(self._clock.wall()), "level": level, "event": EVENT, **fields}
-        sys.stdout.write(dumps(line, default=str) + "\n")
+        sys.stdout.write("{" + ", ".join(f'"{name}": {_json(value)}' for name, value in line.items()) + "}\n")
         sys.stdout.flush()
 
     def _structlog(self, module: Any) -> None:
         self._logger = module.get_logger("svcgov.access")
+
+
+def _json(value: Any) -> str:
+    """The values of a line are text, numbers and truths: not worth the package ``json``, a twentieth of a cold start."""
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _outcome(error: BaseException | None, status: int | None) -> str:
