@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from . import floors, frames, governed, peers
+from . import floors, frames, governed, peers, recorded
 from .harness import PLAIN, UNIT, Case, run, run_async
 
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .table import Figures
 
 BY_HAND = {
-    "timeout": floors.bounded,
-    "bulkhead": floors.bulkheaded,
-    "retry": floors.retried,
-    "rate limit": floors.rate_limited,
-    "breaker": floors.broken_circuit,
+    "timeout": (recorded.bounded, floors.bounded),
+    "bulkhead": (recorded.bulkheaded, floors.bulkheaded),
+    "retry": (recorded.retried, floors.retried),
+    "rate limit": (recorded.rate_limited, floors.rate_limited),
+    "breaker": (recorded.broken_circuit, floors.broken_circuit),
 }
 SUSPENDED = "plain, waiting"
 
@@ -41,6 +41,7 @@ def sync(*, quick: bool) -> Figures:
     figures: dict[str, Any] = {"unit": rounds.in_nanoseconds(UNIT)}
     for name in BY_HAND:
         figures[name] = rounds.ratio(name, f"{name}, by hand")
+        figures[f"{name}, bare"] = rounds.ratio(name, f"{name}, bare")
     for name in ("five", "fused", "stack", "bare stack", "interlock", "pybreaker", "tenacity"):
         figures[name] = rounds.in_units(name)
     for other in ("stack", "bare stack", "fused"):
@@ -54,7 +55,8 @@ def sync_cases() -> list[Case]:
     return [
         Case(PLAIN, nothing),
         Case(UNIT, floors.passed_through(nothing)),
-        *(Case(f"{name}, by hand", make(nothing)) for name, make in BY_HAND.items()),
+        *(Case(f"{name}, by hand", make(nothing)) for name, (make, _) in BY_HAND.items()),
+        *(Case(f"{name}, bare", make(nothing)) for name, (_, make) in BY_HAND.items()),
         *(Case(name, make(nothing)) for name, make in governed.alone().items()),
         Case("five", governed.five()(nothing)),
         Case("fused", floors.fused(nothing)),

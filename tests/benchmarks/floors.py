@@ -76,12 +76,13 @@ def retried(fn: Function) -> Function:
         try:
             return fn(*args, **kwargs)
         except ConnectionError as error:
-            return _again(fn, error, args, kwargs)
+            return again(fn, error, args, kwargs)
 
     return call
 
 
-def _again(fn: Function, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def again(fn: Function, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The attempts after the first one."""
     for _ in range(ATTEMPTS - 1):
         try:
             return fn(*args, **kwargs)
@@ -194,7 +195,7 @@ def fused(fn: Function) -> Function:
             calls += 1
             opened = calls >= MIN_CALLS and failures >= FAILURE_RATE * min(calls, WINDOW)
             if isinstance(error, ConnectionError):
-                return _again(fn, error, args, kwargs)
+                return again(fn, error, args, kwargs)
             raise
         finally:
             inside -= 1

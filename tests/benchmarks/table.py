@@ -82,11 +82,16 @@ class Row:
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "sync": (
         Row("unit", "u: a bare functools.wraps pass-through", "ns"),
-        Row("timeout", "timeout alone, against a context variable by hand", "x", most=2.5, moonshot=1.5),
-        Row("bulkhead", "bulkhead alone, against a counter by hand", "x", most=3.0, moonshot=1.5),
-        Row("retry", "retry alone, against try and except by hand", "x", most=2.5, moonshot=1.5),
-        Row("rate limit", "rate limit alone, against GCRA by hand", "x", most=2.5, moonshot=1.5),
-        Row("breaker", "circuit breaker alone, against a ring by hand", "x", most=2.5, moonshot=1.5),
+        Row("timeout", "timeout alone, against a context variable and a record by hand", "x", most=2.5, moonshot=1.5),
+        Row("timeout, bare", "the same, against one without a record", "x"),
+        Row("bulkhead", "bulkhead alone, against a counter and a record by hand", "x", most=3.0, moonshot=1.5),
+        Row("bulkhead, bare", "the same, against one without a record", "x"),
+        Row("retry", "retry alone, against try and except and a record by hand", "x", most=2.5, moonshot=1.5),
+        Row("retry, bare", "the same, against one without a record", "x"),
+        Row("rate limit", "rate limit alone, against GCRA and a record by hand", "x", most=2.5, moonshot=1.5),
+        Row("rate limit, bare", "the same, against one without a record", "x"),
+        Row("breaker", "circuit breaker alone, against a ring and a record by hand", "x", most=2.5, moonshot=1.5),
+        Row("breaker, bare", "the same, against one without a record", "x"),
         Row("five", "five policies and the record", "u", most=15.0, moonshot=11.0),
         Row("five / stack", "the same, against the by-hand stack", "fraction", most=1 / 20),
         Row("five / bare stack", "the same, against the by-hand stack without its span", "fraction"),
@@ -176,7 +181,7 @@ def cells(section: str, figures: Figures) -> list[tuple[str, ...]]:
 
 def as_text(section: str, rows: Iterable[Sequence[str]]) -> str:
     """Columns for a terminal."""
-    widths = (62, 13, 24, 15, 11, 8)
+    widths = (66, 13, 24, 15, 11, 8)
 
     def line(row: Sequence[str]) -> str:
         return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
