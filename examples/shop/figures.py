@@ -24,7 +24,7 @@ class Tally:
     answered: int = 0  # 200: every line charged
     itself: int = 0  # 202: the handler's own answer
     failed: int = 0
-    in_vain: int = 0  # lines charged in orders that then failed
+    in_vain: int = 0  # lines that payments charged in orders that failed
     waits: list[float] = field(default_factory=list)
     calls: int = 0
     retried: int = 0
@@ -36,9 +36,10 @@ class Tally:
     got: int = 0
     traced: int = 0
     at_once: int = 0
+    unpaid: list[str] = field(default_factory=list)  # the orders that failed
 
-    def outcome(self, *, failed: bool, value: Any, seconds: float, charged: int) -> None:
-        """One order: what the function returned or raised, and how many of its lines payments has charged."""
+    def outcome(self, order: str, *, failed: bool, value: Any, seconds: float) -> None:
+        """One order: what the function returned or raised."""
         self.asked += 1
         self.waits.append(seconds)
         status = 500 if failed else value["statusCode"]
@@ -48,7 +49,7 @@ class Tally:
             self.itself += 1
         else:
             self.failed += 1
-            self.in_vain += charged
+            self.unpaid.append(order)
 
     def seen(self, line: dict[str, Any]) -> None:
         """One line of the function's tape."""
@@ -67,9 +68,10 @@ class Tally:
         elif line["event"] == "svcgov.circuit_changed":
             self.circuit.append(line["fields"]["after"])
 
-    def reached(self, counts: dict[str, int]) -> None:
-        """What payments has counted."""
+    def reached(self, counts: dict[str, int], charged: set[str]) -> None:
+        """What payments has counted, and the lines, ``order/sku``, that it has charged, so far."""
         self.got, self.traced, self.at_once = counts["got"], counts["traced"], counts["at_once"]
+        self.in_vain = sum(line.partition("/")[0] in self.unpaid for line in charged)
 
     def unaccounted(self) -> list[str]:
         """Where the counts do not add up."""
@@ -89,10 +91,23 @@ class Tally:
         """Seconds that a refused call took its caller; 0.0 if none was refused."""
         return statistics.median(self.refusals) if self.refusals else 0.0
 
-    def wait(self, share: float) -> float:
-        """The wait that this *share* of the orders did not exceed (nearest rank)."""
-        ordered = sorted(self.waits)
-        return ordered[max(0, min(len(ordered), round(share * len(ordered) + 0.5)) - 1)] if ordered else 0.0
+    @property
+    def longest(self) -> float:
+        """The longest wait of a customer, in seconds."""
+        return max(self.waits, default=0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; seconds."""
+        plain = ("asked", "answered", "itself", "failed", "in_vain", "calls", "retried", "got", "traced", "at_once")
+        return {name: getattr(self, name) for name in plain} | {
+            "refused": dict(self.refused),
+            "retries_ended": dict(self.ended),
+            "sent": dict(self.sent),
+            "circuit": self.circuit,
+            "longest_wait": round(self.longest, 6),
+            "median_wait": round(statistics.median(self.waits), 6) if self.waits else 0.0,
+            "median_refusal": round(self.refusal_median, 6),
+        }
 
 
 def total(tallies: dict[str, Tally]) -> Tally:

@@ -18,11 +18,11 @@ payments = svcgov.govern(
     target="payments",
     policy=[
         timeout(2.0),  # in all
-        bulkhead(10),
+        bulkhead(8),
         retry(attempts=3, backoff=Backoff(0.05)),
-        rate_limit("20/second", burst=12),
+        rate_limit("15/second", burst=16),
         circuit_breaker("payments", window=20, open_for=1.0, half_open_calls=2),
-        timeout(0.25),  # for each attempt
+        timeout(0.5),  # for each attempt
     ],
 )
 

@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 import httpx2
-from awslambdaric.__main__ import main as run_runtime_interface_client
+from awslambdaric.__main__ import main as run_runtime_interface_client  # type: ignore[import-untyped]  # it is not
 
 
 class Tape:
@@ -32,7 +32,8 @@ class Tape:
 
     def note(self, kind: str, **what: object) -> None:
         """Remember one thing."""
-        self._seen.append({"kind": kind, **what})
+        with self._lock:
+            self._seen.append({"kind": kind, **what})
 
     def flush(self) -> None:
         """Write what was remembered."""

@@ -24,7 +24,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ROOT = "/2018-06-01/runtime"
 _ANSWER = re.compile(rf"{_ROOT}/invocation/([^/]+)/(response|error)")
@@ -72,6 +75,7 @@ class RuntimeApi:
         self.timeout = timeout
         self.waiting = threading.Event()  # the function has asked for its first event: it is initialised
         self.closed = threading.Event()
+        self.alive: Callable[[], bool] = lambda: True  # whether the function's process is still there, for who knows
         self.awaited: str | None = None  # the id whose answer is due
         self.events: queue.Queue[_Event] = queue.Queue()
         self.answers: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -93,13 +97,16 @@ class RuntimeApi:
         """Wait until the function asks for its first event.
 
         Raises:
-            FunctionFailed: when it says that it cannot start, or says nothing for so long.
+            FunctionFailed: when it says that it cannot start, ends, or says nothing for so long.
         """
         until = time.monotonic() + seconds
         while not self.waiting.wait(0.02):
+            gone = not self.alive()  # asked first: what it said before it ended is the better answer
             if not self.answers.empty():
                 kind, value = self.answers.get()
                 raise FunctionFailed(f"{kind}: {value.get('errorType')}: {value.get('errorMessage')}")
+            if gone:
+                raise FunctionFailed("it ended before it asked for an event")
             if self.closed.is_set() or time.monotonic() > until:
                 raise FunctionFailed(f"it did not ask for an event within {seconds:g} s")
 
@@ -107,7 +114,7 @@ class RuntimeApi:
         """Hand *event* to the function and wait for what becomes of it.
 
         Raises:
-            FunctionFailed: when no answer came within the time-out and a second, or the API was closed.
+            FunctionFailed: when no answer came within the time-out and a second, the function ended, or the API was closed.
         """
         with self._one_at_a_time:
             began = time.monotonic()
@@ -119,6 +126,8 @@ class RuntimeApi:
                     kind, value = self.answers.get(timeout=0.1)
                     break
                 except queue.Empty:
+                    if not self.alive():
+                        raise FunctionFailed(f"it ended instead of answering {request_id}") from None
                     if self.closed.is_set() or time.monotonic() - began > self.timeout + 1:
                         raise FunctionFailed(f"no answer to {request_id} within {self.timeout:g} s") from None
             took = time.monotonic() - began

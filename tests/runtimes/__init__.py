@@ -1,0 +1,1 @@
+"""In the runtimes that functions run in."""
