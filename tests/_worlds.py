@@ -77,7 +77,7 @@ class Call:
         for _ in range(times):
             try:
                 result = self()
-            except (kinds or (Exception,)) as error:  # noqa: B030  # a tuple of classes in either case
+            except kinds or (Exception,) as error:  # noqa: B030  # a tuple of classes in either case
                 errors.append(error)
             else:
                 raise AssertionError(f"expected an error, got {result!r}")
@@ -245,6 +245,16 @@ def hasty_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def deadline(at: float) -> Iterator[None]:
+    """A deadline from outside, as an edge sets it."""
+    token = DEADLINE.set(at)
+    try:
+        yield
+    finally:
+        DEADLINE.reset(token)
 
 
 def garbage_of(work: Callable[[], object]) -> list[Any]:

@@ -139,6 +139,10 @@ class ConfigError(SvcgovError, ValueError):
         self.value = value
         self.expected = expected
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        value = self.value if isinstance(self.value, (str, int, float, type(None))) else _Shown(_short(self.value))
+        return type(self), (self.path, value, self.expected), {**self.__dict__, "value": value}
+
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected}, got {_short(self.value)}"
 
@@ -149,6 +153,15 @@ class ConfigWarning(UserWarning):
 
 class TimeoutWarning(RuntimeWarning):
     """A plain function ran past its time-out: it cannot be interrupted, unless ``enforce="thread"`` is asked for."""
+
+
+class _Shown(str):
+    """What a value looked like: it goes in the value's place where the value itself, such as a function, does not pickle."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _short(value: object) -> str:

@@ -41,7 +41,7 @@ class Fact(Frozen):
 
     @property
     def event(self) -> str:
-        """The name of this fact in a log: ``svcgov.circuit_changed``."""
+        """The name of this fact in a log, such as ``svcgov.circuit_changed``."""
         name = type(self).__name__
         return "svcgov." + "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 

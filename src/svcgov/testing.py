@@ -43,14 +43,17 @@ class Alarm:
         return None if self._fire is None else self._loop
 
     def ring(self) -> None:
-        """Let it happen now, on its own loop."""
+        """Let it happen now, on its own loop. Until its turn has come there it can still be cancelled."""
+        loop = self._loop
+        if loop is None or loop is _running_loop():
+            self._go()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(self._go)
+
+    def _go(self) -> None:
         fire, self._fire = self._fire, None
-        if fire is None or (self._loop is not None and self._loop.is_closed()):
-            return
-        if self._loop is None or self._loop is _running_loop():
+        if fire is not None:
             fire()
-        else:
-            self._loop.call_soon_threadsafe(fire)
 
 
 class ManualClock:
@@ -84,7 +87,7 @@ class ManualClock:
 
     async def asleep(self, seconds: float) -> None:
         """Wait until the clock has been advanced by *seconds*; with ``auto``, advance it, one alarm at a time."""
-        until = self._now + seconds
+        until = self._now + max(0.0, seconds)
         if self.auto:
             while self._now < until:
                 self._go_to(min(until, self._next()))
@@ -92,15 +95,18 @@ class ManualClock:
             return
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
-        alarm = self.timer(loop, until, lambda: woken.done() or woken.set_result(None))
+        alarm = self.timer(loop, until, lambda: None if woken.done() else woken.set_result(None))
         try:
             await woken
         finally:
             alarm.cancel()
 
     def timer(self, loop: AbstractEventLoop, at: float, fire: Callable[[], object]) -> Alarm:
-        """Call *fire* on *loop* when the clock shows *at*; what comes back can be cancelled."""
-        return self._add(Alarm(at, fire, loop))
+        """Call *fire* on *loop* when the clock shows *at*, at its next turn if it does; what comes back can be cancelled."""
+        alarm = self._add(Alarm(at, fire, loop))
+        if at <= self._now:
+            loop.call_soon_threadsafe(alarm.ring)
+        return alarm
 
     def call_at(self, at: float, fn: Callable[[], object]) -> Alarm:
         """Call *fn* when the clock shows *at*, in the thread that advances it; what comes back can be cancelled."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from asyncio import AbstractEventLoop
+    from collections.abc import Awaitable, Callable
 
     from .errors import CallTimeoutError
     from .facts import Fact
@@ -78,7 +78,7 @@ class Gate(Protocol):
 
     @property
     def free(self) -> Permit:
-        """A permit to take without asking, or None: then ask."""
+        """A permit to take without asking, or None when it has to be asked."""
         ...
 
     @property
@@ -109,6 +109,10 @@ class Attempts(Protocol):
 
     def next_delay(self, error: BaseException) -> float | None:
         """Seconds to wait before the next attempt, or None: then raise ``last``."""
+        ...
+
+    def overslept(self) -> bool:
+        """Whether the wait has left no time for the attempt: then raise ``last``."""
         ...
 
     def recovered(self) -> None:

@@ -1,24 +1,30 @@
-"""The circuit alone: permits, terms, and a model that knows no tricks."""
+"""The circuit alone: permits, terms, and what is done without the lock. ``test_circuit_model`` holds it against a model."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from _worlds import hasty_switches, in_threads
 from svcgov import circuit_breaker
 from svcgov.errors import CircuitOpenError
+from svcgov.policies import circuit_breaker as module
+from svcgov.policies._circuit import Circuit, LockedCircuit
 from svcgov.testing import ManualClock
 
-Outcome = ValueError | KeyboardInterrupt | KeyError | None
+
+@pytest.fixture(params=[Circuit, LockedCircuit], autouse=True)
+def _variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either variant, whichever this interpreter would choose."""
+    monkeypatch.setattr(module, "LOCKED", lambda: request.param is LockedCircuit)
 
 
 def circuit(clock: ManualClock, **given: Any) -> Any:
     """The machine of a breaker."""
-    return circuit_breaker(clock=clock, open_jitter=0.0, **given).machine
+    return circuit_breaker(**{"clock": clock, "open_jitter": 0.0, **given}).machine
 
 
 def test_a_closed_circuit_is_not_asked(clock: ManualClock) -> None:
@@ -95,120 +101,115 @@ def test_what_it_says_to_wait_is_enough_to_the_last_bit(start: float, wait: floa
     assert machine.would_admit(clock.monotonic())
 
 
-class Given:
-    """A permit that is out: what it is, in which term it was given, and when."""
+@pytest.mark.parametrize(("wait", "at"), [(1603.394, 462.765), (91.605, 19.838), (3371.186, 569.2)])
+def test_what_is_left_is_rounded_up_where_the_sum_would_round_down(wait: float, at: float, clock: ManualClock) -> None:
+    """Three that would come a hair too early otherwise."""
+    assert at + (wait - at) < wait
+    machine = circuit(clock, open_for=wait)
+    machine.move("open", 0.0)
+    with pytest.raises(CircuitOpenError) as refused:
+        machine.admit(at)
+    assert refused.value.retry_after == pytest.approx(wait - at)
+    clock.advance(at)
+    clock.advance(refused.value.retry_after or 0.0)
+    assert machine.would_admit(clock.monotonic())
 
-    def __init__(self, permit: Any, term: int, since: float) -> None:
-        self.permit = permit
-        self.term = term
-        self.since = since
+
+def test_an_outcome_is_counted_wherever_its_failure_lies_in_the_window(clock: ManualClock) -> None:
+    """The look for a clean window comes at a full turn after the last failure, and again after the next one."""
+    machine = circuit(clock, window=5, min_calls=2, failure_rate=1.0)
+    for end in (None, None, OSError(), None, None, None, OSError(), *[None] * 4):
+        machine.settle(machine.free, end, 0.0)
+        assert machine.calm is not machine.free
+    machine.settle(machine.free, None, 0.0)
+    assert machine.calm is machine.free
 
 
-class Model(RuleBasedStateMachine):
-    """The breaker against a list of outcomes: one truth, found in two ways."""
+def test_a_calm_that_would_come_too_early_waits_another_turn(clock: ManualClock) -> None:
+    """The ring is looked through before it is trusted."""
+    machine = circuit(clock, window=5, min_calls=2, failure_rate=1.0)
+    for end in (None, None, OSError(), None):
+        machine.settle(machine.free, end, 0.0)
+    machine.calm_at = machine.at
+    machine.settle(machine.free, None, 0.0)
+    assert machine.calm is not machine.free
+    assert machine.calm_at == machine.at + 5
 
-    @initialize(
-        window=st.integers(1, 12),
-        min_calls=st.integers(1, 12),
-        rate=st.sampled_from([0.25, 0.5, 1.0]),
-        half=st.integers(1, 4),
-        row=st.none() | st.integers(1, 3),
-    )
-    def begin(self, window: int, min_calls: int, rate: float, half: int, row: int | None) -> None:
-        self.clock = ManualClock()
-        self.breaker = circuit_breaker(
-            window=window,
-            min_calls=min_calls,
-            failure_rate=rate,
-            half_open_calls=half,
-            consecutive_failures=row,
-            half_open_max_wait=50,
-            open_for=8,
-            open_jitter=0.0,
-            ignore=KeyError,
-            clock=self.clock,
-        )
-        self.window, self.min_calls, self.rate, self.half, self.row = window, min(min_calls, window), rate, half, row
-        self.needed = min(half, min_calls)
-        self.state, self.term, self.until = "closed", 0, 0.0
-        self.outcomes: list[bool] = []
-        self.out: list[Given] = []
-        self.lost: list[Given] = []
 
-    def turn(self, state: str) -> None:
-        self.state, self.outcomes = state, []
-        self.term += 1
-        self.lost.clear()
-        if state == "open":
-            self.until = self.clock.monotonic() + 8
+def test_other_half_open_calls_are_for_the_next_half_open(clock: ManualClock) -> None:
+    """The probes of this one are as many as were said when it began."""
+    breaker = circuit_breaker(clock=clock, half_open_calls=2)
+    breaker.half_open()
+    breaker.reconfigure({"half_open_calls": 3})
+    for _ in range(2):
+        breaker.machine.admit(0.0)
+    assert not breaker.would_admit()
+    breaker.half_open()
+    for _ in range(3):
+        assert breaker.would_admit()
+        breaker.machine.admit(0.0)
+    assert not breaker.would_admit()
 
-    def probes(self) -> list[Given]:
-        return [given for given in self.out if given.term == self.term and given not in self.lost]
 
-    @rule()
-    def admit(self) -> None:
-        now = self.clock.monotonic()
-        if self.state == "open" and now >= self.until:
-            self.turn("half-open")
-        admitted = self.state == "closed"
-        if self.state == "half-open":
-            self.lost += [given for given in self.probes() if now - given.since >= 50]
-            admitted = len(self.probes()) + len(self.outcomes) < self.half
-        machine = self.breaker.machine
-        assert self.breaker.would_admit() is admitted
+def test_calls_under_way_keep_their_vote_when_the_window_changes(clock: ManualClock) -> None:
+    """The counts start anew; permits in flight stay valid."""
+    breaker = circuit_breaker(clock=clock, window=10)
+    permit = breaker.machine.free
+    breaker.machine.settle(permit, OSError(), 0.0)
+    breaker.reconfigure({"window": 20})
+    assert breaker.machine.counts() == (0, 0)
+    breaker.machine.settle(permit, OSError(), 0.0)
+    assert breaker.machine.counts() == (1, 1)
+
+
+def test_who_comes_as_it_closes_gets_in(clock: ManualClock) -> None:
+    """Another thread's probe closed it between the look at its permit and the asking."""
+    machine = circuit(clock)
+    assert machine.admit(0.0) is machine.free
+
+
+def test_chance_and_clock_may_use_the_breaker(clock: ManualClock) -> None:
+    """They are asked before the lock is taken."""
+    states: list[str] = []
+
+    def chance() -> float:
+        states.append(breaker.current_state)
+        assert breaker.would_admit() is not None
+        return 0.0
+
+    breaker = circuit_breaker(clock=clock, window=1, min_calls=1, random=chance)
+    with pytest.raises(OSError), breaker:
+        raise OSError
+    assert states == ["closed"]
+    assert breaker.current_state == "open"
+
+
+def test_threads_lose_no_outcome() -> None:
+    """Eight of them, every fourth outcome a failure: the window holds a quarter, to the last one."""
+    machine = circuit(ManualClock(), window=4001, min_calls=1, failure_rate=1.0)
+    machine.settle(machine.free, None, 0.0)
+
+    def work(number: int) -> None:
+        for turn in range(500):
+            machine.settle(machine.free, OSError() if turn % 4 == 0 else None, 0.0)
+
+    with hasty_switches():
+        assert in_threads(8, work) == []
+    assert machine.counts() == (4001, 1000)
+
+
+def test_threads_get_no_more_probes_than_there_are() -> None:
+    """Sixteen knock at a half-open circuit at once; three get in."""
+    machine = circuit(ManualClock(), half_open_calls=3)
+    machine.move("half-open", 0.0)
+    refused: list[int] = []
+
+    def work(number: int) -> None:
         try:
-            permit = machine.free or machine.admit(now)
+            machine.admit(0.0)
         except CircuitOpenError:
-            assert not admitted
-        else:
-            assert admitted
-            self.out.append(Given(permit, self.term, now))
+            refused.append(number)
 
-    @precondition(lambda self: self.out)
-    @rule(which=st.integers(0, 100), error=st.sampled_from([None, None, ValueError(), KeyError(), KeyboardInterrupt()]))
-    def settle(self, which: int, error: Outcome) -> None:
-        given = self.out.pop(which % len(self.out))
-        self.breaker.machine.settle(given.permit, error, given.since)
-        counted = error is None or isinstance(error, ValueError)
-        if given.term != self.term or given in self.lost or not counted:
-            return
-        self.outcomes.append(error is not None)
-        if self.state == "closed":
-            recent = self.outcomes[-self.window :]
-            in_row = self.row is not None and len(self.outcomes) >= self.row and all(self.outcomes[-self.row :])
-            if in_row or (len(recent) >= self.min_calls and sum(recent) >= self.rate * len(recent)):
-                self.turn("open")
-        elif len(self.outcomes) >= self.needed:
-            bad = sum(self.outcomes) >= self.rate * len(self.outcomes)
-            self.turn("open" if bad else "closed")
-
-    @rule(seconds=st.sampled_from([0.0, 0.001, 1.0, 7.999, 8.0, 49.0, 50.0, 86400.0]))
-    def wait(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-
-    @rule(hours=st.integers(-3, 3))
-    def step_the_wall_clock(self, hours: int) -> None:
-        self.clock.step_wall(hours * 3600.0)
-
-    @rule(state=st.sampled_from(["open", "closed", "half-open"]))
-    def by_hand(self, state: str) -> None:
-        {"open": self.breaker.open, "closed": self.breaker.close, "half-open": self.breaker.half_open}[state]()
-        if state != "open" or self.state != "open":
-            self.turn(state)
-
-    @rule()
-    def reconfigure_to_the_same(self) -> None:
-        self.breaker.reconfigure({})
-
-    @invariant()
-    def agree(self) -> None:
-        if not hasattr(self, "breaker"):
-            return
-        assert self.breaker.current_state == self.state
-        if self.state != "open":
-            recent = self.outcomes[-self.window :] if self.state == "closed" else self.outcomes
-            assert self.breaker.machine.counts() == (len(recent), sum(recent))
-
-
-TestTheCircuitEqualsItsModel = Model.TestCase
-TestTheCircuitEqualsItsModel.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
+    with hasty_switches():
+        assert in_threads(16, work) == []
+    assert len(refused) == 13

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import svcgov
 from _worlds import Facts, Takes, World, in_threads
 from svcgov import bulkhead, circuit_breaker, rate_limit, timeout
-from svcgov.errors import BulkheadFullError, CircuitOpenError, RejectedError
+from svcgov.errors import BulkheadFullError, CircuitOpenError, ConfigError, RejectedError
 from svcgov.facts import CallRefused, CircuitChanged, PredicateFailed
 
 if TYPE_CHECKING:
@@ -125,14 +125,14 @@ def test_a_refusal_says_when_to_come_back(world: World) -> None:
     assert isinstance(error, CircuitOpenError)
     assert (error.policy, error.reason, error.status) == ("circuit_breaker", "open", 503)
     assert error.retry_after == pytest.approx(20, abs=0.001)
-    world.clock.advance(error.retry_after)
+    world.clock.advance(error.retry_after or 0.0)
     assert call() == "well again"
 
 
 def test_the_wait_is_jittered_upwards_only(clock: ManualClock) -> None:
     """Chance adds up to a tenth; it never takes anything off."""
     for chance, longest in ((0.0, 30.0), (1.0, 33.0)):
-        gate = circuit_breaker(open_for=30, open_jitter=0.1, clock=clock, random=lambda chance=chance: chance)
+        gate = breaker(clock, open_for=30, open_jitter=0.1, random=[chance].pop)
         gate.open()
         with pytest.raises(CircuitOpenError) as refused, gate:
             pass
@@ -417,7 +417,7 @@ def test_consecutive_failures_alone_turn_the_rate_off(world: World) -> None:
 
 def test_with_consecutive_failures_the_first_bad_probe_opens_it_again(world: World) -> None:
     """And as many good probes in a row as there are half-open calls close it."""
-    gate = circuit_breaker(consecutive_failures=2, half_open_calls=2, open_jitter=0.0, clock=world.clock)
+    gate = breaker(world.clock, consecutive_failures=2, half_open_calls=2)
     call = world.governed(gate, OSError(), "good")
     gate.half_open()
     call.fails(OSError)
@@ -591,6 +591,15 @@ def test_opening_by_hand_lasts_as_long_as_is_said(clock: ManualClock) -> None:
     assert not gate.would_admit()
     clock.advance(1)
     assert gate.would_admit()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "soon", True, float("nan")])
+def test_opening_for_no_time_is_refused(wrong: Any, clock: ManualClock) -> None:
+    """And the circuit stays as it was."""
+    gate = breaker(clock)
+    with pytest.raises(ConfigError, match=r"^open\.for_: expected a duration > 0 s"):
+        gate.open(for_=wrong)
+    assert gate.current_state == "closed"
 
 
 def test_closing_by_hand_empties_the_window(world: World) -> None:

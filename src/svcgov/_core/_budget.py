@@ -59,7 +59,7 @@ class Budget:
         self._own = Tally()
         self._tallies: list[tuple[ref[Tally], list[int]]] = []
         self._lock = allocate_lock()
-        self._empty_locked()
+        self._empty_locked(clock.monotonic())
         self.join(self._own)
 
     def join(self, tally: Tally) -> None:
@@ -98,25 +98,31 @@ class Budget:
     def redefine(self, declared: Mapping[str, Any]) -> None:
         """Other settings: what was counted stays, unless the window's length changes."""
         settings = BudgetSettings.of(declared, self.label)
+        now = self.clock.monotonic()
         with self._lock:
             before, self.settings = self.settings, settings
             if settings.ttl != before.ttl:
-                self._empty_locked()
+                self._empty_locked(now)
 
     def _left_locked(self) -> float:
         """The attempts that may still be taken out within the window; after a change of the settings it may be below 0."""
         return self.settings.ratio * sum(self._deposited) + self.settings.min_retries - sum(self._withdrawn)
 
-    def _empty_locked(self) -> None:
-        self._here: int | None = None
+    def _empty_locked(self, now: float) -> None:
+        """Begin anew at *now*: what was counted before is no deposit."""
+        self._fresh_locked()
+        self._here = self._number(now)
         self._deposited = [0.0] * _BUCKETS
         self._withdrawn = [0] * _BUCKETS
 
+    def _number(self, now: float) -> int:
+        """Which bucket *now* lies in, counted from the clock's zero."""
+        return int(now * _BUCKETS // self.settings.ttl)
+
     def _roll_locked(self, now: float) -> int:
         """Bring the buckets up to *now*; return the number of the current one."""
-        number = int(now * _BUCKETS // self.settings.ttl)
-        was = number if self._here is None else self._here
-        here = max(number, was)  # a clock read before another thread's is older: nothing goes back
+        was = self._here
+        here = max(self._number(now), was)  # a clock read before another thread's is older: nothing goes back
         for gone in range(max(here - _BUCKETS, was) + 1, here + 1):
             self._deposited[gone % _BUCKETS] = 0.0
             self._withdrawn[gone % _BUCKETS] = 0

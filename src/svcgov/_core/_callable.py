@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def kind_of(fn: Callable[..., Any]) -> str:
         code = getattr(plain, "__code__", None)
         if code is not None:
             break
-        inner = getattr(plain, "func", None) or getattr(plain, "__func__", None)
+        inner = plain.func if isinstance(plain, partial) else getattr(plain, "__func__", None)
         if inner is None and not isinstance(plain, type):
             inner = getattr(type(plain).__call__, "__code__", None) and type(plain).__call__
         if inner is None:
@@ -39,21 +40,31 @@ def marked_async(fn: Any) -> bool:
     """Whether *fn* says by ``inspect.markcoroutinefunction`` (or asyncio's older mark) that it returns a coroutine."""
     for mark, module in (("_is_coroutine_mark", "inspect"), ("_is_coroutine", "asyncio.coroutines")):
         value = getattr(fn, mark, None)
-        if value is not None and value is getattr(sys.modules.get(module), mark, value):
+        if value is not None and value is getattr(sys.modules.get(module), mark, None):
             return True
     return False
 
 
+def origin_of(fn: Any) -> Any:
+    """What *fn* has its name from: partials are looked through, and a callable object is called by its class."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    return fn if hasattr(fn, "__qualname__") else type(fn)
+
+
 def name_of(fn: Any) -> str:
     """``module.qualified.name``, also of partials and callable objects."""
-    while hasattr(fn, "func"):
-        fn = fn.func
-    named = fn if hasattr(fn, "__qualname__") else type(fn)
-    return f"{named.__module__}.{named.__qualname__}"
+    named = origin_of(fn)
+    module = getattr(named, "__module__", None) or type(named).__module__  # methods of built-in types have none
+    return f"{module}.{named.__qualname__}"
 
 
 def identity_of(value: Any) -> Any:
     """What makes two settings the same setting: functions by where they are written, so that a reloaded module is the same."""
+    if isinstance(value, partial):
+        return ("partial", identity_of(value.func), identity_of(value.args), identity_of(list(value.keywords.items())))
+    if hasattr(value, "__func__"):
+        return ("method", identity_of(value.__func__), identity_of(value.__self__))
     code = getattr(value, "__code__", None)
     if code is not None:
         return ("function", value.__module__, value.__qualname__, code.co_firstlineno)

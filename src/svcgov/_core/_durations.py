@@ -7,6 +7,7 @@ in a window, in the notation of the package ``limits`` (a test compares the two)
 from __future__ import annotations
 
 from ..errors import ConfigError
+from ._frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,20 +15,12 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
+MOST_CALLS = 10**9  # in a window: more than that no process makes, and floats would no longer tell two calls apart
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY}
-_WINDOWS = {
-    "ms": 0.001,
-    "millisecond": 0.001,
-    "s": 1.0,
-    "second": 1.0,
-    "m": MINUTE,
-    "minute": MINUTE,
-    "h": HOUR,
-    "hour": HOUR,
-    "d": DAY,
-    "day": DAY,
-    "month": 30 * DAY,
-}
+_WORDS = {"millisecond": 0.001, "second": 1.0, "minute": MINUTE, "hour": HOUR, "day": DAY, "month": 30 * DAY}
+_WINDOWS = _UNITS | _WORDS | {f"{word}s": length for word, length in _WORDS.items()}
+_DIGITS = 18  # of a whole number in text: what is longer is a slip, and would overflow a float in the end
 
 
 class Seconds(float):
@@ -36,28 +29,20 @@ class Seconds(float):
     __slots__ = ()
 
 
-class Rate:
+class Rate(Frozen):
     """*n* calls in *seconds*: ``Rate(10, 0.1)`` is ``"10/100ms"``."""
-
-    __slots__ = ("n", "seconds")
 
     n: int
     seconds: float
 
     def __init__(self, n: int, seconds: Any) -> None:
-        length = as_seconds(seconds)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise ConfigError("Rate.n", n, "an integer >= 0")
+        given: dict[str, Any] = {"n": n, "seconds": as_seconds(seconds)}
+        length = given["seconds"]
+        if isinstance(n, bool) or not isinstance(given["n"], int) or not 0 <= n <= MOST_CALLS:
+            raise ConfigError("Rate.n", n, f"an integer from 0 to {MOST_CALLS:_}")
         if length is None or not 0.001 <= length <= 30 * DAY:
             raise ConfigError("Rate.seconds", seconds, 'a window from 1 ms to 30 days, such as 0.1 or "1m"')
-        self.n = n
-        self.seconds = length
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rate) and (self.n, self.seconds) == (other.n, other.seconds)
-
-    def __hash__(self) -> int:
-        return hash((self.n, self.seconds))
+        super().__init__(**given)
 
     def __repr__(self) -> str:
         return f"Rate({self.n}, {self.seconds:g})"
@@ -78,12 +63,14 @@ def seconds(value: Any) -> Seconds:
 def as_seconds(value: Any) -> float | None:
     """The seconds that *value* means, or None when it is no duration. NaN and infinity are none."""
     if isinstance(value, str):
-        return _iso(value) if value[:2] == "PT" else _spoken(value, _UNITS)
-    if hasattr(value, "total_seconds"):
-        return float(value.total_seconds())
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0:
-        return float(value)
-    return None
+        length = _iso(value) if value[:2] == "PT" else _spoken(value, _UNITS)
+    elif hasattr(value, "total_seconds") and not isinstance(value, type):
+        length = float(value.total_seconds())
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
+        length = float(value)
+    else:
+        return None
+    return length if length is not None and length - length == 0 else None
 
 
 def as_rate(value: Any) -> Rate | None:
@@ -96,12 +83,10 @@ def as_rate(value: Any) -> Rate | None:
     amount, window = amount.strip(), window.strip()
     number = window[: len(window) - len(window.lstrip("0123456789"))]
     unit = window[len(number) :].strip()
-    if unit not in _WINDOWS:
-        unit = unit.removesuffix("s")
-    if not (amount.isascii() and amount.isdigit()) or unit not in _WINDOWS or number == "0":
+    if not (amount.isascii() and amount.isdigit()) or unit not in _WINDOWS or max(len(amount), len(number)) > _DIGITS:
         return None
-    length = int(number or 1) * _WINDOWS[unit]
-    return Rate(int(amount), length) if 0.001 <= length <= 30 * DAY else None
+    n, length = int(amount), int(number or 1) * _WINDOWS[unit]
+    return Rate(n, length) if n <= MOST_CALLS and 0.001 <= length <= 30 * DAY else None
 
 
 def _spoken(text: str, units: dict[str, float]) -> float | None:

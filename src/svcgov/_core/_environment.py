@@ -18,12 +18,13 @@ _warned: set[str] = set()
 
 def disabled() -> frozenset[str]:
     """The kinds of policy that ``SVCGOV_DISABLED`` lets pass through: all for ``1``, or those it lists."""
-    value = os.environ.get("SVCGOV_DISABLED", "").strip().lower()
+    given = text("SVCGOV_DISABLED")
+    value = given.lower()
     if value in ("", "0", "false"):
         return frozenset()
     kinds = _ALL if value in ("1", "true") else frozenset(word.strip() for word in value.split(","))
     if kinds - _ALL:
-        raise ConfigError("SVCGOV_DISABLED", value, f"1, 0, or a list of {', '.join(KINDS)}")
+        raise ConfigError("SVCGOV_DISABLED", given, f"1, 0, or a list of {', '.join(KINDS)}")
     if value not in _warned:
         _warned.add(value)
         warn(f"SVCGOV_DISABLED={value}: {', '.join(sorted(kinds))} pass every call through", ConfigWarning, stacklevel=4)
@@ -42,9 +43,10 @@ def words(name: str) -> list[str]:
 
 def word(name: str, allowed: tuple[str, ...], default: str) -> str:
     """The value of the variable *name*, which must be one of a few words."""
-    value = os.environ.get(name, "").strip().lower()
+    given = text(name)
+    value = given.lower()
     if not value:
         return default
     if value not in allowed:
-        raise ConfigError(name, value, f"one of {', '.join(allowed)}")
+        raise ConfigError(name, given, f"one of {', '.join(allowed)}")
     return value

@@ -16,10 +16,10 @@ def retry_after(headers: Mapping[str, str], wall: Callable[[], float]) -> float 
     if value is None:
         return None
     value = value.strip()
-    if value.isascii() and value.replace(".", "", 1).isdigit():
-        return float(value)
-    if value[:1] == "-":
-        return 0.0
+    digits = value.removeprefix("-")
+    if digits.isascii() and digits.replace(".", "", 1).isdigit():
+        seconds = max(0.0, float(value))
+        return None if seconds == float("inf") else seconds
     until = _moment(value)
     if until is None:
         return None
@@ -28,17 +28,19 @@ def retry_after(headers: Mapping[str, str], wall: Callable[[], float]) -> float 
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
-    for spelled in (name, name.lower()):
-        value = headers.get(spelled)
-        if isinstance(value, str):
-            return value
-    return None
+    """The header of this name, in any spelling: most clients' mappings know that it has no case, a plain dict does not."""
+    value = headers.get(name)
+    if value is None:
+        value = next((headers[other] for other in headers if str(other).lower() == name.lower()), None)
+    return value if isinstance(value, str) else None
 
 
 def _moment(text: str) -> float | None:
-    from email.utils import parsedate_to_datetime
+    """Seconds since the epoch. All three forms that HTTP knows; a date without a zone is one of Greenwich."""
+    from email.utils import mktime_tz, parsedate_tz
 
     try:
-        return parsedate_to_datetime(text).timestamp()
+        parts = parsedate_tz(text)
+        return None if parts is None else float(mktime_tz((*parts[:9], parts[9] or 0)))
     except (ValueError, TypeError, OverflowError):
         return None

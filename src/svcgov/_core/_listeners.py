@@ -10,6 +10,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from collections import deque
 
+from ..errors import ConfigError
 from ._report import report_once
 
 TYPE_CHECKING = False
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..facts import Fact
 
     Ear = tuple[Callable[[Fact], object], tuple[type[Fact], ...]]
+
+_joining = allocate_lock()  # held while somebody begins or ceases to listen, anywhere
 
 
 class Listeners:
@@ -38,12 +41,23 @@ class Listeners:
         return bool(self._ears) or (self._above is not None and self._above.heard)
 
     def add(self, listener: Callable[[Fact], object], kinds: tuple[type[Fact], ...] = ()) -> Callable[[], None]:
-        """Let *listener* hear facts of these *kinds*, or all of them. Call what comes back to stop."""
+        """Let *listener* hear facts of these *kinds*, or all of them. Call what comes back to stop.
+
+        Raises:
+            ConfigError: for something that cannot be called, or a kind that is no class.
+        """
+        if not callable(listener):
+            raise ConfigError("listen", listener, "a function of the fact")
+        for kind in kinds:
+            if not isinstance(kind, type):
+                raise ConfigError("listen", kind, "kinds of facts, such as svcgov.facts.CallRefused")
         ear: Ear = (listener, kinds)
-        self._ears = (*self._ears, ear)
+        with _joining:
+            self._ears = (*self._ears, ear)
 
         def unsubscribe() -> None:
-            self._ears = tuple(other for other in self._ears if other is not ear)
+            with _joining:
+                self._ears = tuple(other for other in self._ears if other is not ear)
 
         return unsubscribe
 
@@ -72,7 +86,9 @@ class Listeners:
                 try:
                     listener(fact)
                 except Exception as error:
-                    report_once(("listener", listener), f"a listener of {type(fact).__name__} raised {error!r}")
+                    from ._mishaps import said
+
+                    report_once(("listener", id(listener)), f"a listener of {type(fact).__name__} raised {said(error)}")
         if self._above is not None:
             self._above.tell(fact)
 

@@ -31,6 +31,10 @@ _CLASSES = {
 _BUILTIN = {"connection": ConnectionError, "timeout": TimeoutError}
 
 
+class Ignored(Exception):  # a marker that gates are told, and nobody raises
+    """The verdict of a block that said ``permit.ignore()``."""
+
+
 class Matcher:
     """Made once from a setting; `matches` says what it thinks of one error."""
 

@@ -64,14 +64,14 @@ class Names:
                 thing = make()
                 self._entries[scope, kind, name] = Entry(thing, declared, place)
                 return thing
-        if declared and _told_apart(declared, entry.declared):
-            if entry.declared and _module(place) != _module(entry.place):
-                raise ConfigError(
-                    f"{kind}[{name}]", dict(declared), f"the settings given at {entry.place}, or the name alone, at {place}"
-                )
-            entry.thing.redefine(declared)
-            entry.declared, entry.place = declared, place
-        return entry.thing
+            if declared and _told_apart(declared, entry.declared):
+                if entry.declared and _module(place) != _module(entry.place):
+                    raise ConfigError(
+                        f"{kind}[{name}]", dict(declared), f"the settings given at {entry.place}, or the name alone, at {place}"
+                    )
+                entry.thing.redefine(declared)
+                entry.declared, entry.place = declared, place
+            return entry.thing
 
     def forget(self) -> None:
         """Forget all names: for tests. What exists goes on; it is just no longer found."""

@@ -38,6 +38,14 @@ class Record:
         else:
             self.cancelled += 1
 
+    def add(self, other: Record) -> None:
+        """Count what *other* has counted."""
+        self.counts[:] = [mine + more for mine, more in zip(self.counts, other.counts, strict=True)]
+        self.total[0] += other.total[0]
+        self.failed += other.failed
+        self.refused += other.refused
+        self.cancelled += other.cancelled
+
     def quantile(self, q: float) -> float | None:
         """Seconds within which the share *q* of the clean calls was done, or None before the first."""
         counts = list(self.counts)

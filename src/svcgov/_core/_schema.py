@@ -77,7 +77,9 @@ class Settings(Frozen):
         """Raise a `ConfigError` when values that are right one by one do not go together. Most always do."""
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
+def _hint(name: object, known: Mapping[str, Any]) -> str:
+    if not isinstance(name, str):
+        return ""
     near = _SYNONYMS.get(name)
     if near not in known:
         from difflib import get_close_matches
@@ -179,4 +181,4 @@ def custom(read: Callable[[Any, str], Any], *, default: Any = REQUIRED) -> Any:
 
 
 def _span(what: str, low: float, high: float) -> str:
-    return f"{what} from {low:,} to {high:,}".replace(",", "_") if high < 10**9 else f"{what} >= {low}"
+    return f"{what} from {low:_} to {high:_}"

@@ -75,6 +75,11 @@ def head(governed: Governed) -> Callable[..., Any]:
     return call
 
 
+async def direct(fn: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
+    """What is governed where a pipeline is called through: it calls what it is given."""
+    return await fn(*args, **kw)
+
+
 def leaf0(fn: Callable[..., Any]) -> Inner:
     """The innermost frame, with no gate in it: hands the coroutine on, which saves an awaited frame."""
 
@@ -211,6 +216,8 @@ async def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: 
                 raise plan.last
             if delay > 0:
                 await clock.asleep(delay)
+                if plan.overslept():
+                    raise plan.last
             token = ATTEMPT.set(plan.attempt)
             try:
                 result = await inner(clock.monotonic(), args, kw)

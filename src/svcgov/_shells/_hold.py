@@ -10,6 +10,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from .._core._context import DEADLINE
+from .._core._matching import Ignored
+from .._core._mishaps import noted
 from ..errors import DeadlineExceededError
 
 TYPE_CHECKING = False
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
     from ..typing import Gate, Limit, Permit
 
 _HELD: ContextVar[tuple[Held, ...]] = ContextVar("svcgov.held", default=())
-
-
-class Ignored(Exception):  # a marker that gates are told, and nobody raises
-    """The verdict of a block that said ``permit.ignore()``."""
 
 
 class Held:
@@ -70,13 +68,14 @@ class Held:
 
         self._left.append(leave)
 
-    def cancel_late(self, limit: Limit, now: float) -> None:
-        """Cancel the task of this block when *limit* has passed."""
+    def cancel_late(self, limit: Limit) -> None:
+        """Cancel the task of this block when *limit*, or a tighter deadline around it, has passed."""
         from ._lanes import Expiry
 
-        if limit.seconds is None:
+        deadline = DEADLINE.get()
+        if limit.seconds is None or deadline is None:
             return
-        expiry = Expiry(limit.clock, now + limit.seconds)
+        expiry = Expiry(limit.clock, deadline)
 
         def leave(error: BaseException | None) -> None:
             if expiry.ended_by_us(error):
@@ -110,7 +109,7 @@ def enter(owner: object, policies: Sequence[Policy], now: float, *, cancel: bool
             else:
                 held.tighten(policy.machine, now)
                 if cancel:
-                    held.cancel_late(policy.machine, now)
+                    held.cancel_late(policy.machine)
     except BaseException as error:
         held.leave(error)
         raise
@@ -119,11 +118,14 @@ def enter(owner: object, policies: Sequence[Policy], now: float, *, cancel: bool
 
 
 def leave(owner: object, error: BaseException | None) -> None:
-    """Leave the innermost block of *owner*."""
+    """Leave the innermost block of *owner*. In another context it is not there: that is an error, but masks none."""
     stack = _HELD.get()
     for index in range(len(stack) - 1, -1, -1):
         if stack[index].owner is owner:
             _HELD.set(stack[:index] + stack[index + 1 :])
             stack[index].leave(error)
             return
-    raise RuntimeError(f"{owner!r} is left in a context in which it was not entered")
+    wrong = f"{owner!r} is left in a context in which it was not entered"
+    if error is None:
+        raise RuntimeError(wrong)
+    noted(error, f"svcgov: {wrong}")

@@ -16,7 +16,6 @@ from itertools import count
 from weakref import WeakKeyDictionary, ref
 
 from .._core._context import DEADLINE
-from ..errors import DeadlineExceededError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..typing import Clock, Limit, Timer
+    from ..typing import Clock, Limit
     from ._sync import Inner
 
     Live = dict[int, tuple[Task[Any], float, int]]
@@ -36,24 +35,25 @@ _tick = count().__next__
 class Lane:
     """The calls of one limit that are under way on one loop, in the order of their ends."""
 
-    __slots__ = ("__weakref__", "clock", "live", "loop", "seconds", "timer")
+    __slots__ = ("__weakref__", "armed", "clock", "live", "loop", "seconds")
 
     def __init__(self, loop: AbstractEventLoop, clock: Clock, seconds: float) -> None:
-        self.loop = ref(loop)  # weak: a lane is kept by its loop, and must not keep it
+        self.loop = ref(loop)  # weak, and the timer is not kept either, since it keeps its loop: a lane goes with its loop
         self.clock = clock
         self.seconds = seconds
         self.live: Live = {}
-        self.timer: Timer | None = None
+        self.armed = False
 
     def arm(self, at: float) -> None:
         """Set the one timer."""
         loop = self.loop()
         if loop is not None:
-            self.timer = self.clock.timer(loop, at, self.fire)
+            self.clock.timer(loop, at, self.fire)
+            self.armed = True
 
     def fire(self) -> None:
         """Cancel all that is due; after a freeze that may be many."""
-        self.timer = None
+        self.armed = False
         edge = self.clock.monotonic() + SLACK
         due = []
         for key, (task, at, _) in self.live.items():
@@ -129,7 +129,7 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
             lane = lanes.of(loop, seconds)
         key, live = _tick(), lane.live
         live[key] = entry = (task, at, task.cancelling())
-        if lane.timer is None:
+        if not lane.armed:
             lane.arm(at)
         try:
             result = await inner(now, args, kw)
@@ -142,8 +142,6 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
         return result
 
     async def alone(at: float, now: float, args: Any, kw: Any) -> Any:
-        if at <= now:
-            raise DeadlineExceededError(limit.name, "expired")
         expiry = Expiry(limit.clock, at)
         try:
             result = await inner(now, args, kw)

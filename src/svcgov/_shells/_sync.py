@@ -75,6 +75,11 @@ def head(governed: Governed) -> Callable[..., Any]:
     return call
 
 
+def direct(fn: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
+    """What is governed where a pipeline is called through: it calls what it is given."""
+    return fn(*args, **kw)
+
+
 def leaf0(fn: Callable[..., Any]) -> Inner:
     """The innermost frame, with no gate in it."""
 
@@ -211,6 +216,8 @@ def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -
                 raise plan.last
             if delay > 0:
                 clock.sleep(delay)
+                if plan.overslept():
+                    raise plan.last
             token = ATTEMPT.set(plan.attempt)
             try:
                 result = inner(clock.monotonic(), args, kw)

@@ -4,16 +4,19 @@ Rule 1: the threads are our own and daemons: those of ``concurrent.futures`` are
 Rule 2: no queue. No free worker and no room for another one is a refusal at once.
 Rule 3: a call that is on a worker already does not hop again: two pools' worth of nested hops starve one another.
 Rule 4: nothing starts before the first call that asks for it; an idle worker ends by itself.
+Rule 5: a forked process has none of its parent's workers.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from contextvars import ContextVar, copy_context
 
 from .._core._context import DEADLINE
 from .._core._report import report_once
 from ..errors import BulkheadFullError, DeadlineExceededError
+from ._sync import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class Worker(threading.Thread):
         except BaseException as error:  # handed over to the caller, whatever it is
             job.error = error
         self.pool.ended(job)
+        del job  # its error's traceback holds this frame
 
 
 class Pool:
@@ -76,6 +80,10 @@ class Pool:
     def __init__(self, *, most: int = 64, idle: float = 30.0) -> None:
         self.most = most
         self.idle = idle
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, with no worker: the threads of a process are not those of its children."""
         self.abandoned = 0
         self.alive = 0
         self._free: list[Worker] = []
@@ -84,15 +92,14 @@ class Pool:
     def start(self, job: Job) -> bool:
         """Give *job* to a worker; False when all are busy and there is no room for another."""
         with self._lock:
-            worker = self._free.pop() if self._free else None
-            if worker is None:
-                if self.alive >= self.most:
-                    return False
-                self.alive += 1
-        if worker is not None:
-            worker.job = job
-            worker.wake.release()
-            return True
+            if self._free:
+                worker = self._free.pop()
+                worker.job = job
+                worker.wake.release()
+                return True
+            if self.alive >= self.most:
+                return False
+            self.alive += 1
         worker = Worker(self)
         worker.job = job
         try:
@@ -112,11 +119,20 @@ class Pool:
         """Whether *worker* may end: not when it was just given a job."""
         with self._lock:
             if worker not in self._free:
-                worker.wake.acquire()  # its waker is on the way, without this lock
+                worker.wake.acquire()  # it has just been woken
                 return False
             self._free.remove(worker)
             self.alive -= 1
             return True
+
+    def wait(self, job: Job, seconds: float) -> bool:
+        """Whether *job* has ended within *seconds*. If not, it is left behind."""
+        try:
+            ended = job.done.acquire(timeout=seconds)
+        except BaseException:  # a signal's: who was interrupted waits no more
+            self.leave(job)
+            raise
+        return ended or not self.leave(job)
 
     def leave(self, job: Job) -> bool:
         """Stop waiting for *job*; False when it has ended after all."""
@@ -134,28 +150,30 @@ class Pool:
             if not job.abandoned:
                 return
             self.abandoned -= 1
-        close = getattr(job.result, "close", None)
         try:
+            close = getattr(job.result, "close", None)
             if close is not None:
                 close()
-        except Exception as error:
+        except BaseException as error:  # whatever it is: this worker is needed for other calls
             report_once(("late close", type(job.result)), f"closing a late {type(job.result).__name__} raised {error!r}")
 
 
 POOL = Pool()
+getattr(os, "register_at_fork", dict)(after_in_child=POOL.forget)  # where there is no fork, nothing is registered
 
 
 def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
     """Make the frames inside on a worker thread; leave them behind when the limit has passed."""
+    here = within(limit, inner)
 
     def call(now: float, args: Any, kw: Any) -> Any:
         seconds = limit.seconds
+        if seconds is None or _ON_WORKER.get():
+            return here(now, args, kw)
         outer = DEADLINE.get()
         if outer is not None and outer <= now:
             raise DeadlineExceededError(limit.name, "expired")
-        end = outer if seconds is None or (outer is not None and outer < now + seconds) else now + seconds
-        if end is None or _ON_WORKER.get():
-            return inner(now, args, kw)
+        end = now + seconds if outer is None or now + seconds < outer else outer
         context = copy_context()
         context.run(DEADLINE.set, end)
         context.run(_ON_WORKER.set, True)
@@ -163,12 +181,8 @@ def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
         if not pool.start(job):
             raise BulkheadFullError(limit.name, "no_worker")
         try:
-            if not job.done.acquire(timeout=max(0.0, end - limit.clock.monotonic())) and pool.leave(job):
+            if not pool.wait(job, max(0.0, end - limit.clock.monotonic())):
                 raise limit.expired(reason)
-        except KeyboardInterrupt:
-            pool.leave(job)
-            raise
-        try:
             if job.error is not None:
                 raise job.error
             return job.result

@@ -63,7 +63,10 @@ class Seats:
 
 
 class LockedSeats(Seats):
-    """The same with a lock, for interpreters without a GIL and runs under a line tracer."""
+    """The same with a lock, for interpreters without a GIL and runs under a line tracer.
+
+    While it is held nothing is called: a call can start the collector, whose finalisers may come by here.
+    """
 
     __slots__ = ("_lock",)
 
@@ -82,7 +85,8 @@ class LockedSeats(Seats):
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """As `Seats.settle`."""
         with self._lock:
-            super().settle(permit, error, now)
+            if permit is self.seat:
+                self.used -= 1
 
 
 class Bulkhead(Gated):

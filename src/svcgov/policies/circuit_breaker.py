@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from .._core._chance import system_random
 from .._core._clock import SYSTEM
-from .._core._matching import Matcher
-from .._core._report import report_once
+from .._core._matching import Ignored, Matcher
+from .._core._mishaps import Mishaps
 from .._core._schema import Settings, custom, duration, integer, ratio
+from .._core._threads import LOCKED
 from .._core._veil import import_without
 from ..errors import CircuitOpenError, ConfigError, RejectedError
-from ..facts import CallRefused, CircuitChanged, PredicateFailed
+from ..facts import CallRefused, CircuitChanged
 from ..pipeline import Gated, Pipeline, named
-from ._circuit import CLOSED, HALF_OPEN, OPEN, Circuit
+from ._circuit import CLOSED, HALF_OPEN, OPEN, Circuit, LockedCircuit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
     import pybreaker
+    from pybreaker import CBStateType
 
     from ..typing import Clock, Duration
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         reset_timeout: Duration
         success_threshold: int
         exclude: Match
+        throw_new_error_on_trip: Literal[False]
 else:
     pybreaker, _hidden = import_without("pybreaker", "redis", "tornado")
     if _hidden:
@@ -77,15 +80,15 @@ _PYBREAKER_NAMES = {
 class BrokenCircuitError(CircuitOpenError, pybreaker.CircuitBreakerError):
     """What is raised: our error and pybreaker's at once."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.policy, self.reason, self.retry_after), self.__dict__
+
 
 BrokenCircuitError.__name__ = BrokenCircuitError.__qualname__ = "CircuitOpenError"
 
 
 def _rebuild(*fields: Any) -> CircuitOpenError:
     return BrokenCircuitError(*fields)
-
-
-BrokenCircuitError.__reduce__ = lambda self: (_rebuild, (self.policy, self.reason, self.retry_after), self.__dict__)  # type: ignore[method-assign, assignment]
 
 
 def _matcher(value: Any, path: str) -> Matcher | None:
@@ -151,7 +154,7 @@ class _View(pybreaker.CircuitMemoryStorage):
         return calls - failed
 
 
-class CircuitBreaker(Gated, pybreaker.CircuitBreaker):
+class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, override]  # ours comes first: decorator, name
     """Refuses calls to a dependency that fails. Made by `svcgov.circuit_breaker`."""
 
     kind = "circuit_breaker"
@@ -172,12 +175,14 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):
         self.random = random or system_random
         self.refused = 0
         self._excluded_exceptions = []
+        self._stops: list[tuple[pybreaker.CircuitBreakerListener, Callable[[], None]]] = []
         Gated.__init__(self, given, name=name, clock=clock)
         pybreaker.CircuitBreaker.__init__(self, name=name, state_storage=_View(self.machine), listeners=())
         self.add_listeners(*listeners)
 
     def _build(self) -> None:
-        self.machine = Circuit(self, self.settings)
+        self._mishaps = Mishaps(self)
+        self.machine = (LockedCircuit if LOCKED() else Circuit)(self, self.settings)
 
     def _tune(self, before: Settings) -> None:
         self.machine.tune(self.settings)
@@ -190,20 +195,19 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):
 
     def verdict(self, error: BaseException) -> bool | None:
         """Whether *error* is a failure; None when it teaches nothing. Called outside the lock."""
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, Ignored):
             return None
         on, ignore = self.settings.on, self.settings.ignore
+        asked = "ignore"
         try:
             if (ignore is not None and ignore.matches(error)) or self._excluded_by_hand(error):
                 return None
+            asked = "on"
             if isinstance(error, RejectedError):
                 return True if on is not None and isinstance(error, on.types) else None
             return on is None or bool(on.matches(error))
         except Exception as failure:
-            report_once((self.label, "predicate"), f"{self._path}: a predicate raised {failure!r}; the outcome was ignored")
-            if self.ears.heard:
-                fact = PredicateFailed(policy=self.label, at=self.clock.monotonic(), setting="on", error=repr(failure)[:200])
-                self.ears.tell(fact)
+            self._mishaps.tell(asked, failure, "the outcome was ignored")
             return None
 
     def _excluded_by_hand(self, error: Exception) -> bool:
@@ -274,48 +278,64 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):
         async with self:
             return await func(*args, **kwargs)
 
-    def calling(self) -> AbstractContextManager[Any]:
+    def calling(self) -> AbstractContextManager[Any]:  # type: ignore[override]  # a context manager all the same
         """A block that counts as one call."""
         return self
 
-    @property
-    def state(self) -> pybreaker.CircuitBreakerState:
+    @property  # type: ignore[misc]  # read only: `open`, `half_open` and `close` change it
+    def state(self) -> CBStateType:
         """pybreaker's object for the state."""
-        return _shown(self, self.current_state)
+        return self._shown(self.current_state)
 
     @property
     def fail_max(self) -> int:
         """Consecutive failures that open it; 0 when that is off."""
         return self.settings.consecutive_failures or 0
 
+    @fail_max.setter
+    def fail_max(self, number: int) -> None:
+        self.redefine({**self.declared, "consecutive_failures": number})
+
     @property
     def reset_timeout(self) -> float:
         """Seconds to stay open."""
         return self.settings.open_for
+
+    @reset_timeout.setter
+    def reset_timeout(self, timeout: Duration) -> None:
+        self.redefine({**self.declared, "open_for": timeout})
 
     @property
     def success_threshold(self) -> int:
         """Probes of the half-open state."""
         return self.settings.half_open_calls
 
+    @success_threshold.setter
+    def success_threshold(self, threshold: int) -> None:
+        self.redefine({**self.declared, "half_open_calls": threshold})
+
     def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
         """Tell a listener of pybreaker's kind of every change of state, after it, with no lock held."""
-        pybreaker.CircuitBreaker.add_listener(self, listener)
 
         def hear(fact: Any) -> None:
-            if listener in self.listeners:
-                listener.state_change(self, _shown(self, fact.before), _shown(self, fact.after))
+            listener.state_change(self, self._shown(fact.before), self._shown(fact.after))
 
-        self.listen(hear, CircuitChanged)
+        pybreaker.CircuitBreaker.add_listener(self, listener)
+        self._stops.append((listener, self.listen(hear, CircuitChanged)))
 
     def add_listeners(self, *listeners: pybreaker.CircuitBreakerListener) -> None:
         """As `add_listener`, for several."""
         for listener in listeners:
             self.add_listener(listener)
 
+    def remove_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+        """Tell it no more."""
+        pybreaker.CircuitBreaker.remove_listener(self, listener)
+        index = next(index for index, (known, _) in enumerate(self._stops) if known == listener)
+        self._stops.pop(index)[1]()
 
-def _shown(breaker: CircuitBreaker, state: str) -> pybreaker.CircuitBreakerState:
-    return pybreaker.CircuitBreakerState(breaker, state)
+    def _shown(self, state: str) -> CBStateType:
+        return self._create_new_state(state)
 
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """The rate limit: so many calls in a time, by the generic cell rate algorithm (GCRA, ITU-T I.371).
 
-One number is kept, the theoretical arrival time ``tat``: the moment at which the next call would be due if calls came
-exactly at the rate, with ``T = window / n`` between two of them. A call is admitted iff it comes at most
-``(burst - 1) * T`` before that.
+Calls that came exactly at the rate would be ``T = window / n`` apart. What is kept is how far ahead of that pace the calls
+are that have come: each adds ``T``, and time takes it off again. A call is admitted iff they are at most
+``(burst - 1) * T`` ahead. This is the continuous-state form of the algorithm; its other form keeps the theoretical
+arrival time of the next call, a reading of the clock to which ``T`` is added, and floats lose ``T`` in it bit by bit.
 
 Rule 1: in any span of *s* seconds at most ``burst + s / T`` calls are admitted. A full bucket and one window after it
         is twice the limit: who needs less takes a smaller *burst*.
@@ -58,56 +59,84 @@ class RateLimitSettings(Settings):
 
 
 class Gcra:
-    """The machine. Times are seconds since its birth, where floats are finest."""
+    """The machine: a bucket that drains steadily, and into which each call pours one step.
 
-    __slots__ = ("birth", "calm", "free", "lock", "owner", "slack", "step", "tat")
+    What is in it is told in seconds, at the moment of the last call: small numbers, so nothing is lost by rounding
+    however long the clock has been running.
+    """
+
+    __slots__ = ("at", "calm", "free", "grace", "lock", "owner", "slack", "spent", "step")
 
     def __init__(self, owner: RateLimit, rate: Rate, burst: int | None) -> None:
         self.owner = owner
-        self.birth = owner.clock.monotonic()
         self.free: Permit = None
         self.calm: Permit = None  # a toll: nothing is handed out, nothing comes back
         self.lock = allocate_lock()
-        self.tat = 0.0
-        self.aim(rate, burst)
-
-    def aim(self, rate: Rate, burst: int | None) -> None:
-        """Take the pace and the slack from the settings. ``0/second`` refuses all: nothing is ever due."""
-        size = burst or max(1, rate.n)
-        self.step = rate.seconds / rate.n if rate.n else float("inf")
-        # A thousandth of a step for the rounding of floats; without it the last call of a burst could be refused.
-        self.slack = (size - 1 + 0.001) * self.step if rate.n else float("-inf")
+        self.spent = 0.0
+        self.at = owner.clock.monotonic()
+        self.step, self.slack, self.grace = aimed(rate, burst)
 
     def admit(self, now: float, call: Any = None) -> Permit:
-        """Pass, or raise `RateLimitedError`. The load and the store stand on one line with no call in it."""
-        now -= self.birth
-        if self.tat - now > self.slack:
+        """Pass, or raise `RateLimitedError`. No call stands between the first load and the last store."""
+        spent = self.spent - (now - self.at)
+        if spent > self.slack:
             return self.reconsider()
-        self.tat = (self.tat if self.tat > now else now) + self.step
+        if now > self.at:
+            self.spent, self.at = (spent if spent > 0 else 0.0) + self.step, now
+        else:
+            self.spent += self.step
         return None
 
     def reconsider(self) -> Permit:
-        """The same decision with a fresh reading of the clock, under the lock; then it stands."""
-        now = self.owner.clock.monotonic() - self.birth
+        """The same decision with a fresh reading of the clock; then it stands. Nothing is called while it is made."""
+        now = self.owner.clock.monotonic()
         with self.lock:
-            early = self.tat - now - self.slack
-            if early <= 0:
-                self.tat = max(self.tat, now) + self.step
+            spent = self.spent - (now - self.at)
+            if spent <= self.slack:
+                if now > self.at:
+                    self.spent, self.at = (spent if spent > 0 else 0.0) + self.step, now
+                else:
+                    self.spent += self.step
                 return None
-        raise self.owner.limited(now + self.birth, early)
+            early = spent - self.slack
+        raise self.owner.limited(now, early + self.grace / 2)
 
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """A toll is not given back."""
 
     def retarget(self, rate: Rate, burst: int | None) -> None:
-        """Another limit: the share that was spent stays spent."""
-        now = self.owner.clock.monotonic() - self.birth
+        """Another limit: the share that was spent stays spent.
+
+        Nothing is called meanwhile, so a call finds all of the old limit or all of the new one.
+        """
+        step, slack, grace = aimed(rate, burst)
+        now, never = self.owner.clock.monotonic(), float("inf")
         with self.lock:
-            full = self.slack + self.step
-            spent = max(0.0, self.tat - now) / full if 0 < full < float("inf") else 0.0
-            self.aim(rate, burst)
-            if rate.n:
-                self.tat = now + spent * (self.slack + self.step)
+            if now > self.at:
+                spent = self.spent - (now - self.at)
+                self.spent, self.at = spent if spent > 0 else 0.0, now
+            if step < never and self.step < never:
+                self.spent *= (slack - grace + step) / (self.slack - self.grace + self.step)
+            self.step = step
+            self.slack = slack
+            self.grace = grace
+
+    def ahead(self) -> float:
+        """How far ahead of their time, in seconds, the calls are that have come."""
+        spent = self.spent - (self.owner.clock.monotonic() - self.at)
+        return spent if spent > 0 else 0.0
+
+
+def aimed(rate: Rate, burst: int | None) -> tuple[float, float, float]:
+    """The step between two calls, how far ahead of its time a call may come, and the grace in that for rounding.
+
+    Without the grace the last call of a burst could be refused. ``0/second`` refuses all: nothing is ever due.
+    """
+    if not rate.n:
+        return float("inf"), float("-inf"), 0.0
+    step = rate.seconds / rate.n
+    grace = min(step / 1000, 0.00001)
+    return step, ((burst or rate.n) - 1) * step + grace, grace
 
 
 class LockedGcra(Gcra):
@@ -117,10 +146,13 @@ class LockedGcra(Gcra):
 
     def admit(self, now: float, call: Any = None) -> Permit:
         """As `Gcra.admit`."""
-        now -= self.birth
         with self.lock:
-            if self.tat - now <= self.slack:
-                self.tat = max(self.tat, now) + self.step
+            spent = self.spent - (now - self.at)
+            if spent <= self.slack:
+                if now > self.at:
+                    self.spent, self.at = (spent if spent > 0 else 0.0) + self.step, now
+                else:
+                    self.spent += self.step
                 return None
         return self.reconsider()
 
@@ -156,7 +188,7 @@ class RateLimit(Gated):
     def snapshot(self) -> dict[str, float]:
         """``limit`` and ``window`` (seconds), ``remaining`` calls at this moment, and ``refused``."""
         machine, limit = self.machine, self.settings.limit
-        ahead = max(0.0, machine.tat - (self.clock.monotonic() - machine.birth))
+        ahead = machine.ahead()
         remaining = max(0, int((machine.slack - ahead) / machine.step) + 1) if limit.n and ahead <= machine.slack else 0
         return {"limit": limit.n, "window": limit.seconds, "remaining": remaining, "refused": self.refused}
 

@@ -14,12 +14,13 @@ from .._core._backoff import Backoff, backoff
 from .._core._budget import Budget, Tally, shared_budget
 from .._core._chance import system_random
 from .._core._context import DEADLINE, REPEATABLE
+from .._core._durations import DAY, as_seconds
 from .._core._matching import Matcher, headers_of, status_of
+from .._core._mishaps import Mishaps, noted, said
 from .._core._names import check_name
-from .._core._report import report_once
 from .._core._schema import Settings, custom, duration, flag, integer
 from ..errors import ConfigError, RejectedError
-from ..facts import BudgetEmptied, PredicateFailed, RetryEnded, RetryScheduled
+from ..facts import BudgetEmptied, RetryEnded, RetryScheduled
 from ..pipeline import Policy, named
 
 TYPE_CHECKING = False
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
         name: str
         clock: Clock
         random: Callable[[], float]
+
+
+_ASKS_US_TO_WAIT = (413, 429, 503)  # on other answers a Retry-After means nothing
+_LONGEST = 7 * DAY  # no duration of ours is longer: a wait beyond it is no wait, but the end
 
 
 def _matcher(value: Any, path: str) -> Matcher:
@@ -85,14 +90,15 @@ class RetrySettings(Settings):
 class Plan:
     """The further attempts of one call. The settings are those of its first failure."""
 
-    __slots__ = ("_delay", "_owner", "_real", "_repeatable", "_settings", "attempt", "last")
+    __slots__ = ("_backed_off", "_owner", "_real", "_repeatable", "_settings", "_started", "attempt", "last")
 
     last: BaseException
 
     def __init__(self, owner: Retry) -> None:
         self._owner = owner
         self._settings = owner.settings
-        self._delay = 0.0
+        self._backed_off = 0.0  # the last delay of the backoff
+        self._started = 0  # the attempt before the backoff's first one
         self._real = False
         self._repeatable = REPEATABLE.get() if owner.settings.idempotent is None else owner.settings.idempotent
         self.attempt = 1
@@ -100,74 +106,90 @@ class Plan:
     def next_delay(self, error: BaseException) -> float | None:
         """Seconds until the next attempt, or None: then ``last`` is to be raised."""
         if isinstance(error, RejectedError) and self._real:
-            self.last.add_note(f"svcgov: attempt {self.attempt} was refused: {error}")
+            noted(self.last, f"svcgov: attempt {self.attempt} was refused: {error}")
             return self._end("refused")
         self.last = error
         if isinstance(error, RejectedError):
             return self._end("refused")
         self._real = True
-        verdict = self._verdict(error)
-        if verdict is False or verdict is None:
+        asked = self._asked(error)
+        if asked is False:
             return self._end("not_retryable")
         if self._repeatable is False:
             return self._end("not_repeatable")
         if self.attempt >= self._settings.attempts:
             return self._end("attempts")
-        delay = self._wait(verdict, error)
-        if delay is None:
+        delay = self._wait(error) if asked is True else asked
+        if delay is None or not 0 <= delay <= _LONGEST:
             return self._end("stopped")
-        deadline = DEADLINE.get()
         now = self._owner.clock.monotonic()
-        if deadline is not None and now + delay + self._settings.min_attempt_time >= deadline:
+        if not self._fits(now + delay):
             return self._end("deadline")
         if self._owner.budget is not None and not self._owner.budget.try_withdraw():
             return self._end("budget")
         self._owner.scheduled(self.attempt, delay, error, now)
-        self._delay = delay
         self.attempt += 1
         return delay
+
+    def overslept(self) -> bool:
+        """Whether no time is left after the wait, as when the process was stopped meanwhile: then ``last`` is to be raised."""
+        if self._fits(self._owner.clock.monotonic()):
+            return False
+        self.attempt -= 1
+        self._owner.retries -= 1
+        self._end("deadline")
+        return True
 
     def recovered(self) -> None:
         """A further attempt was good."""
         self._owner.recovered += 1
 
-    def _verdict(self, error: BaseException) -> Any:
-        """Whether to try again: False or None for no, a number of seconds, or another truth for yes."""
+    def _fits(self, start: float) -> bool:
+        """Whether an attempt that starts at this moment has time left."""
+        deadline = DEADLINE.get()
+        return deadline is None or start + self._settings.min_attempt_time < deadline
+
+    def _asked(self, error: BaseException) -> bool | float:
+        """Whether to try again, or the seconds to wait before that: what a function in ``on`` may say."""
         owner, settings = self._owner, self._settings
-        on = owner.on
+        asked = "ignore"
         try:
             if settings.ignore is not None and settings.ignore.matches(error):
                 return False
+            asked, on = "on", owner.on
             if on.speaks_http and self._repeatable is None and status_of(error) is not None and not isinstance(error, on.types):
                 return False  # nobody knows whether this request may be made twice
-            return on.matches(error)
+            verdict = on.matches(error)
+            if isinstance(verdict, (int, float)) and not isinstance(verdict, bool):
+                return float(verdict)
+            seconds = as_seconds(verdict)
+            return bool(verdict) if seconds is None else seconds
         except Exception as failure:
-            owner.predicate_failed("on", failure)
+            owner.mishaps.tell(asked, failure, "the error was not retried")
             return False
 
-    def _wait(self, verdict: Any, error: BaseException) -> float | None:
+    def _wait(self, error: BaseException) -> float | None:
+        """What the server asks for, else what the backoff says; after the server's wait the backoff begins anew."""
         settings, owner = self._settings, self._owner
-        if not isinstance(verdict, bool):
-            from .._core._durations import as_seconds
-
-            asked = as_seconds(verdict)
-            if asked is not None:
-                return asked if asked >= 0 else None
-        if settings.retry_after:
+        if settings.retry_after and status_of(error) in _ASKS_US_TO_WAIT:
             from .._core._http_date import retry_after
 
             served = retry_after(headers_of(error), owner.clock.wall)
             if served is not None:
+                self._started, self._backed_off = self.attempt, 0.0
                 return served
         try:
-            delay: float | None = settings.backoff(self.attempt, self._delay, error, owner.random)
+            delay: float | None = settings.backoff(self.attempt - self._started, self._backed_off, error, owner.random)
         except Exception as failure:
-            owner.predicate_failed("backoff", failure)
+            owner.mishaps.tell("backoff", failure, "the error was not retried")
             return None
+        self._backed_off = delay or 0.0
         return delay
 
-    def _end(self, cause: Any) -> None:
+    def _end(self, cause: Any) -> float | None:
+        """No further attempt, for this cause: None, as `next_delay` says it."""
         self._owner.ended(self.attempt, cause, self.last)
+        return None
 
 
 class Attempting:
@@ -204,6 +226,7 @@ class Retry(Policy):
         self.recovered = 0
         self.gave_up = 0
         self._emptied = False
+        self.mishaps = Mishaps(self)
         self.machine = Attempting(self)
         self.budget: Budget | None = None
         self._tune(self.settings)
@@ -241,29 +264,21 @@ class Retry(Policy):
         self.retries += 1
         self._emptied = False
         if self.ears.heard:
-            self.ears.tell(RetryScheduled(policy=self.label, at=now, attempt=attempt, delay=delay, error=_said(error)))
+            self.ears.tell(RetryScheduled(policy=self.label, at=now, attempt=attempt, delay=delay, error=said(error)))
 
     def ended(self, attempts: int, cause: Any, error: BaseException) -> None:
         """No further attempt: note it on the error that is raised, and tell."""
         self.gave_up += 1
         if attempts > 1 or cause == "budget":
             note = f"svcgov: {self.label} gave up after {attempts} attempt{'s' if attempts > 1 else ''} ({cause})"
-            if note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
+            noted(error, note)
         if not self.ears.heard:
             return
         now = self.clock.monotonic()
         if cause == "budget" and not self._emptied and self.budget is not None:
             self._emptied = True
             self.ears.tell(BudgetEmptied(policy=self.label, at=now, ratio=self.budget.settings.ratio))
-        self.ears.tell(RetryEnded(policy=self.label, at=now, attempts=attempts, cause=cause, error=_said(error)))
-
-    def predicate_failed(self, setting: str, failure: Exception) -> None:
-        """A function of the user's raised: the outcome stands, the function is reported."""
-        report_once((self.label, setting), f"{self._path}.{setting} raised {failure!r}: taken as no")
-        if self.ears.heard:
-            fact = PredicateFailed(policy=self.label, at=self.clock.monotonic(), setting=setting, error=_said(failure))
-            self.ears.tell(fact)
+        self.ears.tell(RetryEnded(policy=self.label, at=now, attempts=attempts, cause=cause, error=said(error)))
 
     def snapshot(self) -> dict[str, int]:
         """``calls`` begun, further attempts (``retries``), calls that ``recovered`` by one, calls that ``gave_up``."""
@@ -273,10 +288,6 @@ class Retry(Policy):
             "recovered": self.recovered,
             "gave_up": self.gave_up,
         }
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
 
 
 def retry(*unnamed: Any, **options: Unpack[Options]) -> Retry:

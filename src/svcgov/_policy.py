@@ -1,0 +1,180 @@
+"""The policy, as far as all kinds of it are alike: it is made of checked settings, has a name, and decorates a function.
+
+Rule 1: settings are checked when they are given, and put in force all or none.
+Rule 2: the machine, which the shells use, is made once; other settings tune it, so what it has counted stays.
+Rule 3: gates and time-outs can be entered (``with``), loops cannot: a block cannot be run twice.
+"""
+
+from __future__ import annotations
+
+from ._core._clock import SYSTEM
+from ._core._environment import disabled
+from ._core._listeners import PROCESS, Listeners
+from ._core._names import NAMES, SCOPE, check_name
+from ._shells._hold import Held, enter, leave
+from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
+
+    from ._core._schema import Settings
+    from .facts import Fact
+    from .typing import Clock
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    A = TypeVar("A", bound="Policy")
+
+
+class Policy:
+    """What all policies are: something that decorates a function, has a name, and can be reconfigured and listened to.
+
+    A kind of policy says its ``kind``, its ``shape`` and its ``settings_class``, makes its ``machine`` in `_build`, and
+    tunes it in `_tune`. The shells use the machine alone.
+    """
+
+    kind: ClassVar[str]
+    shape: ClassVar[Literal["gate", "loop", "limit"]]
+    settings_class: ClassVar[type[Settings]]
+    fixed: ClassVar[tuple[str, ...]] = ()  # settings that cannot change while the policy is in use
+    machine: Any
+
+    def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
+        if name is not None:
+            check_name(name, f"{self.kind}.name")
+        self.label = name or self.kind
+        self._name = name
+        self.clock = clock
+        self.ears = Listeners(PROCESS)
+        self.declared = dict(given)
+        self.settings = self.settings_class.of(given, self._path)
+        self._build()
+
+    @property
+    def name(self) -> str | None:
+        """The name its state is shared by, or None."""
+        return self._name
+
+    @property
+    def _path(self) -> str:
+        return self.kind if self._name is None else f"{self.kind}[{self._name}]"
+
+    def _build(self) -> None:
+        """Make the machine from the settings."""
+        raise NotImplementedError(f"{type(self).__name__} makes no machine")
+
+    def _tune(self, before: Settings) -> None:
+        """Bring the machine, which is in use, to the settings that are now in force."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be reconfigured")
+
+    def reconfigure(self, changes: Mapping[str, Any]) -> None:
+        """Put other settings in force, all or none; counts, permits and states stay.
+
+        What *changes* does not name is as it was declared.
+
+        Raises:
+            ConfigError: when one of them cannot be; then nothing has changed.
+        """
+        self._adopt(self.changed(changes, self._path))
+
+    def redefine(self, declared: Mapping[str, Any]) -> None:
+        """The code says its settings anew (`_names`)."""
+        self._adopt(self._checked(declared, self._path))
+        self.declared = dict(declared)
+
+    def changed(self, changes: Mapping[str, Any], path: str) -> Settings:
+        """The settings that *changes* to the declared ones would mean, if this policy can change to them in use."""
+        return self._checked({**self.declared, **mapping(changes, path)}, path)
+
+    def _checked(self, given: Mapping[str, Any], path: str) -> Settings:
+        settings = self.settings_class.of(given, path)
+        for name in self.fixed:
+            made_with = getattr(self.settings, name)
+            if getattr(settings, name) != made_with:
+                raise ConfigError(f"{path}.{name}", given.get(name), f"{made_with!r}, which it was made with")
+        return settings
+
+    def _adopt(self, settings: Settings) -> None:
+        before, self.settings = self.settings, settings
+        self._tune(before)
+
+    def attach(self, *, edge: bool, service: str | None) -> None:
+        """Called when it is built into a pipeline, at an *edge* (a governed client, of *service*) or around a function.
+
+        Most policies do not care where they stand.
+        """
+
+    def listen(self, listener: Callable[[Fact], object], *kinds: type[Fact]) -> Callable[[], None]:
+        """Tell *listener* what happens here; call what comes back to stop."""
+        return self.ears.add(listener, kinds)
+
+    def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
+        """Govern *fn*, sync or async."""
+        from .pipeline import Pipeline
+
+        return Pipeline(self)(fn)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}>"
+
+
+class Enterable:
+    """``with`` and ``async with``, for whatever consists of gates and time-outs alone."""
+
+    def _entered(self) -> tuple[Policy, ...]:
+        """What is entered, outermost first."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what is entered")
+
+    def __enter__(self) -> Held:
+        policies = active(self._entered())
+        return enter(self, policies, clock_of(policies).monotonic())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        leave(self, error)
+
+    async def __aenter__(self) -> Held:
+        policies = active(self._entered())
+        return enter(self, policies, clock_of(policies).monotonic(), cancel=True)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        leave(self, error)
+
+
+class Gated(Policy, Enterable):
+    """A policy that can also be entered: gates and time-outs."""
+
+    def _entered(self) -> tuple[Policy, ...]:
+        return (self,)
+
+
+def named(policy: type[A], given: Mapping[str, Any], name: str | None, clock: Clock | None, **injected: Any) -> A:
+    """Make a policy, or find the one of this name. Not for users: the factories of the policies call it."""
+    injected["clock"] = clock or SYSTEM
+    if name is None:
+        return policy(given, **injected)
+    return NAMES.claim(SCOPE.get(), policy.kind, name, given, lambda: policy(given, name=name, **injected))  # type: ignore[no-any-return]  # what make() makes
+
+
+def active(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """Those that ``SVCGOV_DISABLED`` leaves."""
+    off = disabled()
+    return tuple(policy for policy in policies if policy.kind not in off) if off else policies
+
+
+def clock_of(policies: tuple[Policy, ...], otherwise: Clock = SYSTEM) -> Clock:
+    """The one clock of *policies*."""
+    return policies[0].clock if policies else otherwise
+
+
+def mapping(value: Any, path: str) -> Mapping[str, Any]:
+    """*value*, if it is settings by their names.
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    if not hasattr(value, "keys"):
+        raise ConfigError(path, value, "settings by their names")
+    return value  # type: ignore[no-any-return]  # it has keys

@@ -1,0 +1,169 @@
+"""Which errors a setting means: types, statuses, words, functions."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from _worlds import Answer
+from svcgov._core._matching import Matcher, headers_of, status_of
+from svcgov.errors import CallTimeoutError, ConfigError, DeadlineExceededError, RateLimitedError
+
+
+def means(given: Any, error: BaseException) -> Any:
+    """What a setting says of an error."""
+    return Matcher(given, "on").matches(error)
+
+
+class Status(Exception):
+    """An error of a client that keeps the status on itself, as some do."""
+
+    def __init__(self, status: Any) -> None:
+        self.status = status
+
+
+def test_types_mean_their_subclasses() -> None:
+    """As ``except`` does; several are any of them."""
+    assert means(OSError, ConnectionResetError())
+    assert not means(OSError, KeyError())
+    for several in ((KeyError, OSError), [KeyError, OSError], {KeyError, OSError}, frozenset({KeyError, OSError})):
+        assert means(several, KeyError())
+        assert means(several, ConnectionResetError())
+        assert not means(several, ValueError())
+
+
+@pytest.mark.parametrize("given", [429, "429", [503, 429]])
+def test_a_status_is_a_number_or_its_digits(given: Any) -> None:
+    """In code and in documents."""
+    assert means(given, Answer(429))
+    assert not means(given, Answer(404))
+    assert not means(given, ValueError(429))
+
+
+def test_5xx_is_every_status_from_500_on() -> None:
+    """501 too: whoever says 5xx means it."""
+    assert [status for status in (404, 499, 500, 501, 503, 599) if means("5xx", Answer(status))] == [500, 501, 503, 599]
+
+
+def test_transient_leaves_out_what_another_try_does_not_mend() -> None:
+    """Not 501, and no error of the caller's but the three that ask to try again."""
+    invited = [status for status in range(400, 600) if means("transient", Answer(status))]
+    assert invited == [408, 425, 429, 500, 502, 503, 504]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_errors_of_clients_are_known_by_their_names(library: Any) -> None:
+    """By those of their bases, since none of the clients is imported to find out."""
+    broken = (library.ConnectError, library.ReadError, library.RemoteProtocolError, library.ProxyError)
+    late = (library.ConnectTimeout, library.ReadTimeout, library.PoolTimeout)
+    for kind in broken:
+        assert means("connection", kind("x"))
+        assert means("transient", kind("x"))
+        assert not means("timeout", kind("x"))
+    for kind in late:
+        assert means("timeout", kind("x"))
+        assert means("transient", kind("x"))
+        assert not means("connection", kind("x"))
+    assert not means("transient", library.InvalidURL("x"))
+    assert not means("transient", library.UnsupportedProtocol("x"))
+
+
+def test_a_class_that_is_merely_called_so_is_none_of_them() -> None:
+    """Another package's TimeoutException is not the client's."""
+    impostor = type("TimeoutException", (Exception,), {"__module__": "httpxyz.errors"})
+    assert not means(["timeout", "transient", "connection"], impostor())
+
+
+def test_the_standard_library_s_errors_are_known() -> None:
+    """And so is our own time-out, which began and was too slow."""
+    assert means("connection", BrokenPipeError())
+    assert means("timeout", TimeoutError())
+    assert means("timeout", CallTimeoutError("t", "attempt", 1.0))
+    assert not means("transient", OSError())
+    assert not means("transient", ValueError())
+
+
+def test_a_refusal_of_ours_is_not_transient() -> None:
+    """Neither by its kind nor by its status, which is for the caller."""
+    assert not means("transient", DeadlineExceededError("d", "expired"))
+    assert not means([429, "5xx", "transient"], RateLimitedError("r", "limited"))
+
+
+def test_a_function_says_what_it_says() -> None:
+    """Its answer is handed on as it is; its own error passes through; types are looked at first."""
+    assert means(lambda error: 2.5, ValueError()) == 2.5
+    assert means([KeyError, lambda error: error.args], ValueError(1)) == (1,)
+    with pytest.raises(ZeroDivisionError):
+        means(lambda error: 1 / 0, ValueError())
+    assert means([ValueError, lambda error: 1 / 0], ValueError()) is True
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, True, 99, 600, 4.29, "42", "4xx9", "connections", "\u0664\u0662\u0669", "", int, [KeyError, "nonsense"], object()],
+)
+def test_nonsense_is_refused_and_the_words_are_named(wrong: Any) -> None:
+    """A ConfigError with the place, the value and what could have stood there."""
+    with pytest.raises(ConfigError, match=r"^retry\.on: expected .*transient, connection, timeout, 5xx, got "):
+        Matcher(wrong, "retry.on")
+
+
+def test_two_functions_are_one_too_many() -> None:
+    """Which of them would say how long to wait?"""
+    with pytest.raises(ConfigError):
+        Matcher([len, len], "on")
+
+
+@pytest.mark.parametrize(
+    ("given", "speaks"),
+    [(KeyError, False), ("connection", False), ("timeout", False), ("transient", True), ("5xx", True), (429, True), (len, False)],
+)
+def test_whether_a_status_can_make_it_match(given: Any, speaks: bool) -> None:
+    """Then only a repeatable call may be made twice."""
+    assert Matcher(given, "on").speaks_http is speaks
+
+
+def test_the_classes_it_has_seen_take_bounded_memory() -> None:
+    """Classes made on the fly, as some clients do, fill nothing."""
+    matcher = Matcher("transient", "on")
+    for number in range(2500):
+        assert not matcher.matches(type(f"Error{number}", (Exception,), {})())
+    assert len(matcher._known) <= 1000
+    assert matcher.matches(ConnectionError())
+
+
+def test_a_status_is_found_where_clients_keep_it() -> None:
+    """On the response, by either name, or on the error itself; nothing that is no number is one."""
+    assert status_of(Answer(503)) == 503
+    assert status_of(Status(404)) == 404
+    assert status_of(Status("404")) is None
+    assert status_of(ValueError()) is None
+    error = ValueError()
+    error.response = SimpleNamespace(status=502)  # type: ignore[attr-defined]
+    assert status_of(error) == 502
+
+
+def test_a_property_that_raises_is_as_none() -> None:
+    """Such as the request of a client's error that has none."""
+
+    class Shy(Exception):
+        @property
+        def response(self) -> None:
+            raise RuntimeError
+
+    assert status_of(Shy()) is None
+    assert headers_of(Shy()) == {}
+
+
+def test_headers_are_found_where_clients_keep_them() -> None:
+    """Beside the status; what is no mapping is none."""
+    assert headers_of(Answer(503, Retry_After="1")) == {"Retry-After": "1"}
+    error = ValueError()
+    error.headers = {"a": "b"}  # type: ignore[attr-defined]
+    assert headers_of(error) == {"a": "b"}
+    error.headers = 5  # type: ignore[attr-defined]
+    assert headers_of(error) == {}

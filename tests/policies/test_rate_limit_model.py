@@ -1,0 +1,136 @@
+"""The rate limit against a model that keeps every call it let through, in exact numbers, and counts them anew each time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from svcgov import Rate, rate_limit
+from svcgov.errors import ConfigError, RateLimitedError
+from svcgov.policies.rate_limit import LockedGcra
+from svcgov.testing import ManualClock
+
+LIMITS = st.builds(Rate, st.sampled_from([1, 2, 3, 7, 10]), st.sampled_from([0.25, 1, 2, 60]))
+PAUSES = st.sampled_from([0.0, 1 / 64, 0.25, 1.0, 7.5, 3600.0, 86400.0])  # exact as floats, so the model is exact too
+GRACE = Fraction(1, 50_000)  # seconds: so little too early is not too early, since floats are rounded
+ROUNDED = Fraction(1, 1000) + GRACE  # seconds: a refusal names whole milliseconds
+
+
+class RateLimitModel(RuleBasedStateMachine):
+    """``calls`` are the moments at which calls began. In each span that ends now there may be the burst, and the pace."""
+
+    @initialize(
+        limit=LIMITS, burst=st.sampled_from([None, 1, 2, 5]), locked=st.booleans(), start=st.sampled_from([0.0, 1024.0, 2.0**30])
+    )
+    def begin(self, limit: Rate, burst: int | None, locked: bool, start: float) -> None:
+        self.clock = ManualClock()
+        self.clock.advance(start)
+        self.gate = rate_limit(limit, burst=burst, clock=self.clock)
+        if locked:
+            self.gate.machine = LockedGcra(self.gate, limit, burst)
+        self.limit, self.burst = limit, burst
+        self.calls: list[tuple[Fraction, Fraction]] = []  # when, and how much of a call of today's limit it is worth
+        self.refused = 0
+
+    @property
+    def size(self) -> int:
+        return self.burst or max(1, self.limit.n)
+
+    @property
+    def step(self) -> Fraction:
+        return Fraction(self.limit.seconds) / self.limit.n
+
+    def now(self) -> Fraction:
+        return Fraction(self.clock.monotonic())
+
+    def room(self) -> Fraction:
+        """What is left of the bucket, in calls; a call that is missed by the grace is there."""
+        room = self.size - self.load(self.now())
+        missing = -room % 1
+        return room + missing if missing * self.step < GRACE else room
+
+    def load(self, at: Fraction) -> Fraction:
+        """The calls that are ahead of the pace: the fullest of all spans that end at this moment."""
+        fullest = worth = Fraction(0)
+        for when, one in reversed(self.calls):
+            worth += one
+            fullest = max(fullest, worth - (at - when) / self.step)
+        return fullest
+
+    @rule()
+    def call(self) -> None:
+        """One call now: it passes iff no span then has more than the burst and what the pace allows."""
+        room = self.room() - 1
+        try:
+            with self.gate:
+                pass
+        except RateLimitedError as error:
+            assert room < 0
+            assert error.retry_after is not None
+            assert -room * self.step - GRACE <= error.retry_after <= -room * self.step + ROUNDED
+            self.refused += 1
+        else:
+            assert room >= 0
+            self.calls.append((self.now(), Fraction(1)))
+
+    @rule(count=st.integers(2, 12))
+    def burst_of_calls(self, count: int) -> None:
+        """Many at one moment are as many as one after the other."""
+        for _ in range(count):
+            self.call()
+
+    @rule(seconds=PAUSES)
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=PAUSES, wall=st.sampled_from([-7200, 7200]))
+    def freeze(self, seconds: float, wall: int) -> None:
+        """The process stands still, and the wall clock steps."""
+        self.clock.freeze(seconds)
+        self.clock.step_wall(wall)
+
+    @rule()
+    def come_back(self) -> None:
+        """At the moment that a refusal names, a call passes."""
+        try:
+            with self.gate:
+                pass
+        except RateLimitedError as error:
+            self.refused += 1
+            assert error.retry_after is not None
+            self.clock.advance(error.retry_after)
+            with self.gate:
+                pass
+        self.calls.append((self.now(), Fraction(1)))
+
+    @rule(limit=LIMITS, burst=st.sampled_from([None, 1, 3]))
+    def change(self, limit: Rate, burst: int | None) -> None:
+        """What is spent of the old bucket is spent of the new one, in the same share."""
+        share = self.load(self.now()) / self.size
+        self.gate.reconfigure({"limit": limit, "burst": burst})
+        self.limit, self.burst = limit, burst
+        self.calls = [(self.now(), share * self.size)]
+
+    @rule(wrong=st.sampled_from([{"limit": "fast"}, {"burst": 0}, {"limit": Rate(1, 1), "burst": 1001}, {"rate": 1}]))
+    def change_wrongly(self, wrong: dict[str, Any]) -> None:
+        """Changes nothing."""
+        try:
+            self.gate.reconfigure(wrong)
+        except ConfigError:
+            return
+        raise AssertionError(f"{wrong} was taken")
+
+    @invariant()
+    def agree(self) -> None:
+        """What may come now is what is left of the bucket, in whole calls."""
+        found = self.gate.snapshot()
+        assert found["refused"] == self.refused
+        assert found["remaining"] == max(0, int(self.room()))
+
+
+TestRateLimitModel = RateLimitModel.TestCase
+TestRateLimitModel.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

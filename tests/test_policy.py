@@ -1,0 +1,144 @@
+"""What all policies are: checked settings, a name, a machine that is tuned while it is in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from _gates import NoSettings
+from svcgov import bulkhead, circuit_breaker, rate_limit, retry, timeout
+from svcgov._policy import Enterable, Policy
+from svcgov.errors import BulkheadFullError, ConfigError
+from svcgov.facts import CallRefused
+
+if TYPE_CHECKING:
+    from _worlds import Facts, World
+
+MAKERS: dict[str, Any] = {
+    "retry": lambda **options: retry(on=OSError, **options),
+    "timeout": lambda **options: timeout(1, **options),
+    "bulkhead": lambda **options: bulkhead(1, **options),
+    "rate_limit": lambda **options: rate_limit("1/s", **options),
+    "circuit_breaker": lambda **options: circuit_breaker(options.pop("name", None), **options),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kinds of policies."""
+    return str(request.param)
+
+
+def test_a_policy_is_known_by_its_name_or_else_its_kind(kind: str) -> None:
+    """In errors, facts and its own text."""
+    named, unnamed = MAKERS[kind](name="payments"), MAKERS[kind]()
+    assert (named.name, named.label) == ("payments", "payments")
+    assert (unnamed.name, unnamed.label, unnamed.kind) == (None, kind, kind)
+    assert repr(named) == f"<{type(named).__name__} payments>"
+    assert repr(unnamed) == f"<{type(unnamed).__name__} {kind}>"
+
+
+def test_one_name_is_one_policy(kind: str) -> None:
+    """Written twice, it is the same object; without a name each has its own state."""
+    assert MAKERS[kind](name="payments") is MAKERS[kind](name="payments")
+    assert MAKERS[kind]() is not MAKERS[kind]()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 200, 3])
+def test_a_name_that_cannot_be_is_refused(name: Any, kind: str) -> None:
+    """The error says whose name it is."""
+    with pytest.raises(ConfigError, match=rf"{kind}\.name"):
+        MAKERS[kind](name=name)
+
+
+def test_a_class_checks_the_name_it_is_given() -> None:
+    """Also where no factory has looked at it."""
+    gate = bulkhead(1)
+    with pytest.raises(ConfigError, match=r"bulkhead\.name"):
+        type(gate)({"limit": 1}, name="a b")
+
+
+def test_settings_are_changed_all_or_none() -> None:
+    """What cannot be leaves the policy as it was; the error names the place as the author wrote it."""
+    gate = bulkhead(3, name="payments")
+    for changes in ({"limit": 0}, {"limit": 5, "size": 1}, 5, None, [("limit", 5)]):
+        with pytest.raises(ConfigError, match=r"bulkhead\[payments\]"):
+            gate.reconfigure(changes)  # type: ignore[arg-type]
+        assert gate.settings.limit == gate.machine.limit == 3
+
+
+def test_changes_are_to_what_was_declared() -> None:
+    """A document that says less than the one before takes its changes back."""
+    breaker = circuit_breaker(window=50, min_calls=5)
+    breaker.reconfigure({"min_calls": 7})
+    breaker.reconfigure({"window": 60})
+    assert (breaker.settings.window, breaker.settings.min_calls) == (60, 5)
+
+
+def test_what_was_fixed_when_it_was_made_stays(world: World) -> None:
+    """The same value is no change."""
+    limit = timeout(1, clock=world.clock)
+    limit.reconfigure({"enforce": "deadline", "seconds": 2})
+    with pytest.raises(ConfigError, match=r"timeout\.enforce: expected 'deadline', which it was made with, got 'thread'"):
+        limit.reconfigure({"enforce": "thread"})
+    assert limit.settings.seconds == 2.0
+
+
+def test_counts_and_permits_outlive_a_change(world: World) -> None:
+    """What is out comes back to the same machine."""
+    gate = bulkhead(2, clock=world.clock)
+
+    def shrink() -> dict[str, int]:
+        gate.reconfigure({"limit": 1})
+        return gate.snapshot()
+
+    assert world.governed(gate, shrink)() == {"limit": 1, "in_use": 1, "refused": 0}
+    assert gate.snapshot() == {"limit": 1, "in_use": 0, "refused": 0}
+
+
+def test_what_was_said_anew_is_declared() -> None:
+    """A module that is loaded again: later changes are to its new settings."""
+    gate = bulkhead(2, name="payments")
+    gate.redefine({"limit": 5})
+    gate.reconfigure({})
+    assert gate.settings.limit == 5
+
+
+def test_a_listener_hears_one_policy(world: World, facts: Facts) -> None:
+    """And not its neighbour."""
+    gate, other = bulkhead(1, clock=world.clock), bulkhead(1, clock=world.clock)
+    gate.machine.used = other.machine.used = 1
+    stop = gate.listen(facts, CallRefused)
+    world.governed(gate).fails(BulkheadFullError)
+    world.governed(other).fails(BulkheadFullError)
+    stop()
+    world.governed(gate).fails(BulkheadFullError)
+    assert len(facts) == 1
+
+
+class Unfinished(Policy):
+    """A kind of policy whose author has forgotten something."""
+
+    kind = "unfinished"
+    shape = "gate"
+    settings_class = NoSettings
+
+
+def test_a_kind_without_a_machine_says_so() -> None:
+    """When the first one is made."""
+    with pytest.raises(NotImplementedError, match="Unfinished makes no machine"):
+        Unfinished({})
+
+
+def test_a_kind_that_cannot_be_tuned_says_so() -> None:
+    """When it is reconfigured."""
+    fixed = type("Fixed", (Unfinished,), {"_build": lambda self: None})({})
+    with pytest.raises(NotImplementedError, match="Fixed cannot be reconfigured"):
+        fixed.reconfigure({})
+
+
+def test_a_kind_that_can_be_entered_says_what_is_entered() -> None:
+    """Or it cannot be."""
+    with pytest.raises(NotImplementedError, match="Enterable does not say what is entered"), Enterable():
+        pass

@@ -1,0 +1,214 @@
+"""What type checkers say of governed code. Checked by ``mypy --strict``, and never run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, assert_type
+
+import svcgov
+from svcgov import Backoff, Pipeline, Rate, bulkhead, circuit_breaker, rate_limit, retry, timeout
+from svcgov.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from svcgov.facts import Fact
+    from svcgov.typing import Clock, Gate, Limit, Loop
+
+# -- what the factories make -------------------------------------------------------------------------------------------
+
+assert_type(retry(on=ConnectionError), Retry)
+assert_type(timeout("500ms"), Timeout)
+assert_type(bulkhead(10), Bulkhead)
+assert_type(rate_limit("100/second"), RateLimit)
+assert_type(rate_limit(Rate(10, 0.1)), RateLimit)
+assert_type(circuit_breaker("payments"), CircuitBreaker)
+assert_type(circuit_breaker(), CircuitBreaker)
+assert_type(Pipeline(timeout(2), retry(on=(ConnectionError, 503, "timeout"), backoff=Backoff(0.1))), Pipeline)
+
+retry(on=ConnectionError, atempts=3)  # type: ignore[call-arg]
+retry(ConnectionError, attempts="3")  # type: ignore[arg-type]
+bulkhead("10")  # type: ignore[arg-type]
+timeout(2, enforce="process")  # type: ignore[arg-type]
+Pipeline("retry")  # type: ignore[arg-type]
+
+
+def durations(delta: timedelta) -> Sequence[Timeout]:
+    return [timeout(2), timeout(0.5), timeout("1m"), timeout(delta), timeout(None)]
+
+
+# -- decorated functions keep their signature and stay what they are ---------------------------------------------------
+
+
+@timeout(2)
+@bulkhead(10)
+@retry(on=ConnectionError)
+@rate_limit("100/second")
+@circuit_breaker("payments")
+def charge(order: str, *, amount: int = 0) -> bytes:
+    return f"{order}{amount}".encode()
+
+
+@timeout(2)
+@bulkhead(10)
+@retry(on=ConnectionError)
+@rate_limit("100/second")
+@circuit_breaker("payments")
+async def acharge(order: str, *, amount: int = 0) -> bytes:
+    return f"{order}{amount}".encode()
+
+
+@circuit_breaker
+def bare(order: str) -> int:
+    return len(order)
+
+
+@Pipeline(timeout(2), bulkhead(10))
+def piped(order: str) -> int:
+    return len(order)
+
+
+def calls() -> None:
+    assert_type(charge("a", amount=1), bytes)
+    assert_type(bare("a"), int)
+    assert_type(piped("a"), int)
+    charge(1)  # type: ignore[arg-type]
+    charge("a", 1)  # type: ignore[call-arg]
+    bare()  # type: ignore[call-arg]
+
+
+async def acalls() -> None:
+    assert_type(await acharge("a", amount=1), bytes)
+    called: Coroutine[Any, Any, bytes] = acharge("a")
+    await called
+    await acharge(b"a")  # type: ignore[arg-type]
+    await charge("a")  # type: ignore[misc]
+    acharge("a")  # type: ignore[unused-coroutine]
+
+
+class Shop:
+    """Methods of each kind."""
+
+    @retry(on=ConnectionError)
+    def method(self, order: str) -> int:
+        return len(order)
+
+    @classmethod
+    @bulkhead(10)
+    def inside(cls, order: str) -> int:
+        return len(order)
+
+    @staticmethod
+    @bulkhead(10)
+    def alone(order: str) -> int:
+        return len(order)
+
+    @circuit_breaker("shop")
+    async def amethod(self, order: str) -> int:
+        return len(order)
+
+
+def methods(shop: Shop) -> None:
+    assert_type(shop.method("a"), int)
+    assert_type(Shop.inside("a"), int)
+    assert_type(Shop.alone("a"), int)
+    shop.method(1)  # type: ignore[arg-type]
+
+
+# -- calling through a pipeline ----------------------------------------------------------------------------------------
+
+pipeline = Pipeline(timeout(2), bulkhead(10), name="payments")
+
+
+def ship(order: str, *, amount: int = 0) -> bytes:
+    return f"{order}{amount}".encode()
+
+
+async def aship(order: str, *, amount: int = 0) -> bytes:
+    return f"{order}{amount}".encode()
+
+
+async def through() -> None:
+    assert_type(pipeline.call(ship, "a", amount=1), bytes)
+    assert_type(await pipeline.acall(aship, "a", amount=1), bytes)
+    pipeline.call(ship, 1)  # type: ignore[arg-type]
+    await pipeline.acall(ship, "a")  # type: ignore[arg-type]
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------
+
+
+def blocks() -> None:
+    with bulkhead(10, name="b") as permit:
+        permit.ignore()
+    with timeout(2), rate_limit("100/second"), circuit_breaker("payments"), pipeline:
+        pass
+    with retry(on=ConnectionError):  # type: ignore[attr-defined]
+        pass
+
+
+async def ablocks() -> None:
+    async with timeout(2), bulkhead(10) as permit:
+        permit.ignore()
+    async with retry(on=ConnectionError):  # type: ignore[attr-defined]
+        pass
+
+
+# -- edges -------------------------------------------------------------------------------------------------------------
+
+
+@svcgov.handler
+def handle(event: dict[str, Any], context: object) -> int:
+    return 200
+
+
+@svcgov.handler(service="front", policy=[timeout(2)])
+async def ahandle(event: dict[str, Any], context: object) -> int:
+    return 200
+
+
+def edges(event: dict[str, Any]) -> None:
+    assert_type(handle(event, None), int)
+    assert_type(ahandle(event, None), int)  # always a plain function
+    handle(event)  # type: ignore[call-arg]
+
+
+class Client:
+    """Stands for a client."""
+
+
+assert_type(svcgov.govern(Client(), target="payments", policy=pipeline), Client)
+svcgov.govern(Client(), policy="payments")  # type: ignore[arg-type]
+
+
+def about_the_call() -> None:
+    assert_type(svcgov.remaining(), float | None)
+    assert_type(svcgov.current_attempt(), int)
+    assert_type(svcgov.current().colour, str | None)
+    with svcgov.colour("blue"):
+        pass
+
+
+def hear(fact: Fact) -> None:
+    print(fact.event)
+
+
+assert_type(svcgov.listen(hear, svcgov.facts.CallRefused), Callable[[], None])
+
+
+# -- the machines have the shapes that the shells ask for --------------------------------------------------------------
+
+
+def shapes(clock: Clock) -> None:
+    gates: list[Gate] = [
+        bulkhead(1, clock=clock).machine,
+        rate_limit("1/s", clock=clock).machine,
+        circuit_breaker(clock=clock).machine,
+    ]
+    loops: list[Loop] = [retry(on=OSError, clock=clock).machine]
+    limits: list[Limit] = [timeout(1, clock=clock).machine]
+    print(gates, loops, limits)
+
+
+a_clock: Clock = svcgov.testing.ManualClock()
