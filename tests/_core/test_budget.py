@@ -72,12 +72,14 @@ def test_the_calls_of_a_long_silence_are_not_of_this_moment(clock: ManualClock) 
     assert budget.snapshot()["deposited"] == pytest.approx(1000, rel=0.01)
 
 
-def test_calls_of_the_last_moments_are_spread_over_them_without_loss(clock: ManualClock) -> None:
-    """Seven calls over three buckets are seven calls, though a third of seven is no float."""
+@pytest.mark.parametrize("seconds", range(10))
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_calls_are_spread_over_the_time_since_the_last_look_without_loss(count: int, seconds: int, clock: ManualClock) -> None:
+    """One call over six tenths of the window is one call, though six sixths of a float are less."""
     budget = made(clock, ratio=1)
-    calls(budget, 7)
-    clock.advance(2.5)
-    assert granted(budget) == 7
+    calls(budget, count)
+    clock.advance(seconds)
+    assert granted(budget) == count
 
 
 def test_a_clock_read_before_another_thread_s_takes_nothing_back(clock: ManualClock) -> None:

@@ -143,7 +143,7 @@ def test_a_permit_that_is_calm_no_more_is_returned(built: Built) -> None:
 
 def test_gates_are_told_when_their_call_was_admitted(built: Built) -> None:
     """Not when it ended; inside a retry it is the moment of the attempt."""
-    built.world.clock.sleep(5)
+    built.world.clock.advance(5)
     built.does(Takes(3))()
     assert {one[3] for one in built.log if one[1] == "settled"} == {5.0}
 
@@ -175,7 +175,7 @@ def test_every_time_out_sets_the_deadline_and_restores_it(letters: str, world: W
             pass
         assert call.seen[0].deadline == began + 60
         assert DEADLINE.get() is None
-        world.clock.sleep(1)
+        world.clock.advance(1)
 
 
 @pytest.mark.parametrize("letters", ["RaTb", "aTb", "RT"])
@@ -215,6 +215,22 @@ def test_the_tighter_deadline_stands(letters: str, world: World) -> None:
         call()
         assert DEADLINE.get() == 7.0
     assert call.seen[0].deadline == 7.0
+
+
+@pytest.mark.parametrize("letters", ["T", "aTb"])
+def test_a_call_that_came_late_keeps_its_result(letters: str, world: World) -> None:
+    """What it did has been done: its lateness is told, and its result returned."""
+    built = Built(world, letters)
+    limit = next(policy for policy in built.policies if policy.shape == "limit")
+
+    def late() -> str:
+        world.clock.freeze(61)  # where nothing can cancel it
+        return "answer"
+
+    call = built.does(late)
+    with pytest.warns(RuntimeWarning, match="took 61 s of the 60 s"):
+        assert call() == "answer"
+    assert limit.snapshot() == {"timed_out": 0, "late": 1}
 
 
 def test_a_retry_that_oversleeps_raises_what_it_had(world: World) -> None:

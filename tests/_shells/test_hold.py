@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from _gates import Watched
+from _loops import forever
 from _worlds import Takes, World, deadline, garbage_of, in_threads
 from svcgov import Pipeline, bulkhead, circuit_breaker, rate_limit, timeout
 from svcgov._core._context import DEADLINE
@@ -119,9 +120,9 @@ def test_a_plain_block_that_ends_late_keeps_its_result(facts: Any) -> None:
     limit = timeout(2, clock=clock)
     limit.listen(facts, TimedOut)
     with pytest.warns(RuntimeWarning, match="could not be interrupted"), limit:
-        clock.sleep(3)
+        clock.advance(3)
     with pytest.raises(ValueError, match="a"), limit:
-        clock.sleep(3)
+        clock.advance(3)
         raise ValueError("a")
     assert limit.snapshot() == {"timed_out": 0, "late": 1}
     assert [fact.late for fact in facts] == [True]
@@ -186,7 +187,7 @@ def test_the_callers_cancellation_goes_through_an_async_block() -> None:
     async def main() -> None:
         async def work() -> None:
             async with timeout(2, clock=clock):
-                await asyncio.sleep(60)
+                await forever()
 
         task = asyncio.create_task(work())
         await asyncio.sleep(0)
@@ -209,7 +210,7 @@ def test_an_async_block_that_swallows_its_cancellation_keeps_its_result() -> Non
             try:
                 await clock.asleep(60)
             except asyncio.CancelledError:
-                clock.sleep(1)
+                clock.advance(1)
         task: Any = asyncio.current_task()
         assert task.cancelling() == 0
         await asyncio.sleep(0)

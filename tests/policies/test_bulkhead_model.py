@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from svcgov import bulkhead
 from svcgov.errors import BulkheadFullError, CallTimeoutError, CircuitOpenError, ConfigError
-from svcgov.policies.bulkhead import LockedSeats
+from svcgov.policies.bulkhead import LockedSeats, Seats
 from svcgov.testing import ManualClock
 
 ENDS = [None, OSError(), CallTimeoutError("t", "total", 1), CircuitOpenError("c", "open"), CancelledError(), KeyboardInterrupt()]
@@ -23,8 +23,7 @@ class BulkheadModel(RuleBasedStateMachine):
     def begin(self, limit: int, locked: bool) -> None:
         self.clock = ManualClock()
         self.gate = bulkhead(limit, clock=self.clock)
-        if locked:
-            self.gate.machine = LockedSeats(self.gate, limit)
+        self.gate.machine = (LockedSeats if locked else Seats)(self.gate, limit)
         self.limit = limit
         self.inside: list[Any] = []
         self.refused = 0

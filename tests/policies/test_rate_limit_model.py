@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from svcgov import Rate, rate_limit
 from svcgov.errors import ConfigError, RateLimitedError
-from svcgov.policies.rate_limit import LockedGcra
+from svcgov.policies.rate_limit import Gcra, LockedGcra
 from svcgov.testing import ManualClock
 
 LIMITS = st.builds(Rate, st.sampled_from([1, 2, 3, 7, 10]), st.sampled_from([0.25, 1, 2, 60]))
@@ -30,8 +30,7 @@ class RateLimitModel(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.clock.advance(start)
         self.gate = rate_limit(limit, burst=burst, clock=self.clock)
-        if locked:
-            self.gate.machine = LockedGcra(self.gate, limit, burst)
+        self.gate.machine = (LockedGcra if locked else Gcra)(self.gate, limit, burst)
         self.limit, self.burst = limit, burst
         self.calls: list[tuple[Fraction, Fraction]] = []  # when, and how much of a call of today's limit it is worth
         self.refused = 0

@@ -10,12 +10,12 @@ import pytest
 from _worlds import in_threads
 from svcgov import Pipeline, timeout
 from svcgov.errors import CallTimeoutError, TimeoutWarning
-from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from svcgov.policies import Timeout
+    from svcgov.testing import ManualClock
 
 
 class Stage:
@@ -55,8 +55,7 @@ class Stage:
 
     async def end(self) -> Any:
         """What the task came to: its result, its error, or the cancellation."""
-        (ended,) = await asyncio.gather(self.task, return_exceptions=True)
-        return ended
+        return (await asyncio.gather(self.task, return_exceptions=True))[0]
 
 
 def test_its_own_expiry_leaves_no_trace_of_a_cancellation(clock: ManualClock) -> None:

@@ -8,7 +8,6 @@ Rule 3: a listener that raises is reported once and changes nothing.
 from __future__ import annotations
 
 from _thread import allocate_lock
-from collections import deque
 
 from ..errors import ConfigError
 from ._report import report_once
@@ -32,13 +31,14 @@ class Listeners:
     def __init__(self, above: Listeners | None = None) -> None:
         self._above = above
         self._ears: tuple[Ear, ...] = ()
-        self._line: deque[Fact] = deque()
+        self._line: list[Fact] = []  # hardly ever more than one: a deque would be ten times as large
         self._telling = allocate_lock()
 
     @property
     def heard(self) -> bool:
         """Whether anybody listens, here or above."""
-        return bool(self._ears) or (self._above is not None and self._above.heard)
+        above = self._above
+        return bool(self._ears) or (above is not None and bool(above._ears))
 
     def add(self, listener: Callable[[Fact], object], kinds: tuple[type[Fact], ...] = ()) -> Callable[[], None]:
         """Let *listener* hear facts of these *kinds*, or all of them. Call what comes back to stop.
@@ -76,7 +76,7 @@ class Listeners:
         while line and self._telling.acquire(blocking=False):
             try:
                 while line:
-                    self._hear(line.popleft())
+                    self._hear(line.pop(0))
             finally:
                 self._telling.release()
 

@@ -23,16 +23,26 @@ if TYPE_CHECKING:
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 WORDS = ("transient", "connection", "timeout", "5xx")
 
-_HTTPX_CONNECTION = ("NetworkError", "RemoteProtocolError", "ProxyError")
-_CLASSES = {
-    "connection": {("httpx", n) for n in _HTTPX_CONNECTION} | {("httpx2", n) for n in _HTTPX_CONNECTION},
-    "timeout": {("httpx", "TimeoutException"), ("httpx2", "TimeoutException")},
+_CONNECTION = {
+    "builtins": ("ConnectionError",),
+    "httpx": ("NetworkError", "RemoteProtocolError", "ProxyError"),
+    "httpx2": ("NetworkError", "RemoteProtocolError", "ProxyError"),
+    "requests": ("ConnectionError", "ChunkedEncodingError"),
+    "urllib3": ("NewConnectionError", "ProtocolError", "SSLError", "ProxyError", "IncompleteRead"),
 }
-_BUILTIN = {"connection": ConnectionError, "timeout": TimeoutError}
+_TIMEOUT = {
+    "builtins": ("TimeoutError",),
+    "httpx": ("TimeoutException",),
+    "httpx2": ("TimeoutException",),
+    "requests": ("Timeout", "ConnectTimeout"),
+    "urllib3": ("TimeoutError", "EmptyPoolError"),
+}
+_WRAPPERS = frozenset({"requests", "urllib3", "urllib"})  # their errors tell of another, as a reason or first argument
 
 
 class Ignored(Exception):  # a marker that gates are told, and nobody raises
     """The verdict of a block that said ``permit.ignore()``."""
+_NONE: frozenset[Any] = frozenset()  # each empty one made anew would take as much room as a full one
 
 
 class Matcher:
@@ -43,8 +53,8 @@ class Matcher:
     def __init__(self, given: Any, path: str) -> None:
         self.given = given
         self.types: tuple[type[BaseException], ...] = ()
-        self.statuses: frozenset[int] = frozenset()
-        self.words: frozenset[str] = frozenset()
+        self.statuses: frozenset[int] = _NONE
+        self.words: frozenset[str] = _NONE
         self.predicate: Callable[[Any], Any] | None = None
         self._known: dict[type[BaseException], frozenset[str]] = {}
         for one in given if isinstance(given, (tuple, list, set, frozenset)) else (given,):
@@ -82,7 +92,7 @@ class Matcher:
 
     def _spoken_of(self, error: BaseException) -> bool:
         words = self.words
-        classes = self._classes(type(error))
+        classes = self._told_by(error)
         if classes & words or (classes and "transient" in words and not isinstance(error, RejectedError)):
             return True
         status = status_of(error)
@@ -90,15 +100,32 @@ class Matcher:
             return False
         return (status >= 500 and "5xx" in words) or (status in TRANSIENT_STATUSES and "transient" in words)
 
+    def _told_by(self, error: BaseException) -> frozenset[str]:
+        kind = type(error)
+        if kind.__module__.partition(".")[0] in _WRAPPERS:
+            for inner in (_part(error, "reason"), *error.args[:1]):
+                if isinstance(inner, Exception) and (told := self._told_by(inner)):
+                    return told
+        return self._classes(kind)
+
     def _classes(self, kind: type[BaseException]) -> frozenset[str]:
         known = self._known.get(kind)
         if known is None:
             if len(self._known) >= 1000:
                 self._known.clear()
-            names = {(base.__module__.partition(".")[0], base.__name__) for base in kind.__mro__}
-            known = frozenset(w for w in _BUILTIN if issubclass(kind, _BUILTIN[w]) or names & _CLASSES[w])
-            self._known[kind] = known
+            known = self._known[kind] = frozenset(_word_of(kind))
         return known
+
+
+def _word_of(kind: type[BaseException]) -> list[str]:
+    """The word for a class of errors: the nearest class above it that has one decides."""
+    for base in kind.__mro__:
+        package = base.__module__.partition(".")[0]
+        if base.__name__ in _TIMEOUT.get(package, ()):
+            return ["timeout"]
+        if base.__name__ in _CONNECTION.get(package, ()):
+            return [] if issubclass(kind, RejectedError) else ["connection"]  # a refusal, in the clothes of a client
+    return []
 
 
 def status_of(error: BaseException) -> int | None:

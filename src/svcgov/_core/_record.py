@@ -9,6 +9,8 @@ so no count is lost between threads while there is a GIL; without one a rare los
 
 from __future__ import annotations
 
+from ..errors import RejectedError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -29,11 +31,11 @@ class Record:
         self.refused = 0
         self.cancelled = 0
 
-    def end(self, refused: bool, failed: bool) -> None:
+    def end(self, error: BaseException) -> None:
         """Count a call that did not return: refused, failed, or else cancelled."""
-        if refused:
+        if isinstance(error, RejectedError):
             self.refused += 1
-        elif failed:
+        elif isinstance(error, Exception):
             self.failed += 1
         else:
             self.cancelled += 1

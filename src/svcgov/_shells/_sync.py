@@ -16,7 +16,7 @@ from bisect import bisect_right
 
 from .._core._context import ATTEMPT, DEADLINE
 from .._core._record import BOUNDS
-from ..errors import DeadlineExceededError, RejectedError
+from ..errors import DeadlineExceededError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,26 +42,25 @@ def head(governed: Governed) -> Callable[..., Any]:
         token = None
         seconds = route.limit.seconds
         gate = route.gate
+        if outer is not None and outer <= now:
+            record.refused += 1
+            raise DeadlineExceededError(route.name, "expired")
+        if seconds is not None and (outer is None or now + seconds < outer):
+            token = put(now + seconds)
+        permit = gate.free
         try:
-            if outer is not None and outer <= now:
-                raise DeadlineExceededError(route.name, "expired")
-            if seconds is not None and (outer is None or now + seconds < outer):
-                token = put(now + seconds)
-            permit = gate.free
             if permit is None:
                 permit = route.admit(now)
-            try:
-                result = route.inner(now, args, kw)
-            except BaseException as error:
-                route.settle(permit, error, now)
-                raise
-            if permit is not gate.calm:
-                route.settle(permit, None, now)
+            result = route.inner(now, args, kw)
         except BaseException as error:
+            if permit is not None:
+                route.settle(permit, error, now)
             if token is not None:
                 reset(token)
-            record.end(isinstance(error, RejectedError), isinstance(error, Exception))
+            record.end(error)
             raise
+        if permit is not gate.calm:
+            route.settle(permit, None, now)
         if token is not None:
             reset(token)
         took = route.clock() - now

@@ -46,10 +46,10 @@ class Job:
 class Worker(threading.Thread):
     """A daemon thread that takes one job at a time, and ends after *idle* seconds without one."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, job: Job) -> None:
         super().__init__(name="svcgov-worker", daemon=True)
         self.pool = pool
-        self.job: Job | None = None
+        self.job = job
         self.wake = threading.Lock()
         self.wake.acquire()
 
@@ -57,11 +57,10 @@ class Worker(threading.Thread):
         """Work until nothing has come for a while."""
         while True:
             job = self.job
-            if job is not None:
-                self.job = None
-                self._do(job)
-                del job
-                self.pool.back(self)
+            del self.job  # whoever is idle keeps nothing
+            self._do(job)
+            del job
+            self.pool.back(self)
             if not self.wake.acquire(timeout=self.pool.idle) and self.pool.retire(self):
                 return
 
@@ -100,8 +99,7 @@ class Pool:
             if self.alive >= self.most:
                 return False
             self.alive += 1
-        worker = Worker(self)
-        worker.job = job
+        worker = Worker(self, job)
         try:
             worker.start()
         except RuntimeError:  # the system has no more threads, or the interpreter is about to end
@@ -118,10 +116,10 @@ class Pool:
     def retire(self, worker: Worker) -> bool:
         """Whether *worker* may end: not when it was just given a job."""
         with self._lock:
-            if worker not in self._free:
-                worker.wake.acquire()  # it has just been woken
-                return False
-            self._free.remove(worker)
+            if worker in self._free:
+                self._free.remove(worker)
+            elif worker.wake.acquire(blocking=False):
+                return False  # it has just been woken; else a signal has struck who was about to
             self.alive -= 1
             return True
 

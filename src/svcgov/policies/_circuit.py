@@ -93,7 +93,11 @@ class Circuit:
 
     def admit(self, now: float, call: Any = None) -> Permit:
         """A permit, or the breaker's refusal. Not reached while the circuit is closed: then a permit is free."""
-        now = max(now, self.owner.clock.monotonic())  # read before the lock: an old reading would refuse what is due
+        fresh = self.owner.clock.monotonic()  # read before the lock: an old reading would refuse what is due
+        if fresh > now:
+            now = fresh
+        if self.state == OPEN and now < self.open_until:  # by far the commonest; it changes nothing, so it takes no lock
+            raise self.owner.refusal("open", self._left(now), now)
         with self.lock:
             if self.free is not None:
                 return self.free
@@ -175,6 +179,13 @@ class Circuit:
         with self.lock:
             return self.led_to if self.state == OPEN else self._counts_locked()
 
+    def _left(self, now: float) -> float:
+        """Seconds until a probe may go."""
+        wait = self.open_until - now
+        while now + wait < self.open_until:  # the sum rounds down: who waits exactly this long comes in time
+            wait += abs(wait) * 2.0**-52
+        return wait
+
     def rate(self, calls: int, failed: int) -> float | None:
         """The share that failed, or None below the minimum of calls."""
         return failed / calls if calls >= self._enough() else None
@@ -187,10 +198,7 @@ class Circuit:
 
     def _refusal_locked(self, now: float) -> tuple[str, float | None] | None:
         if self.state == OPEN:
-            wait = self.open_until - now
-            while now + wait < self.open_until:  # the sum rounds down: who waits exactly this long comes in time
-                wait += abs(wait) * 2.0**-52
-            return "open", wait
+            return "open", self._left(now)
         if not self._room_locked(now):
             return "half_open", None
         for probe in self._lost_locked(now):

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         clock: Clock
 
 
+NEVER = float("inf")
+
+
 def _limit(value: Any, path: str) -> Rate:
     rate = as_rate(value)
     if rate is None:
@@ -110,12 +113,12 @@ class Gcra:
         Nothing is called meanwhile, so a call finds all of the old limit or all of the new one.
         """
         step, slack, grace = aimed(rate, burst)
-        now, never = self.owner.clock.monotonic(), float("inf")
+        now = self.owner.clock.monotonic()
         with self.lock:
             if now > self.at:
                 spent = self.spent - (now - self.at)
                 self.spent, self.at = spent if spent > 0 else 0.0, now
-            if step < never and self.step < never:
+            if step < NEVER and self.step < NEVER:
                 self.spent *= (slack - grace + step) / (self.slack - self.grace + self.step)
             self.step = step
             self.slack = slack
@@ -133,7 +136,7 @@ def aimed(rate: Rate, burst: int | None) -> tuple[float, float, float]:
     Without the grace the last call of a burst could be refused. ``0/second`` refuses all: nothing is ever due.
     """
     if not rate.n:
-        return float("inf"), float("-inf"), 0.0
+        return NEVER, -NEVER, 0.0
     step = rate.seconds / rate.n
     grace = min(step / 1000, 0.00001)
     return step, ((burst or rate.n) - 1) * step + grace, grace
@@ -177,7 +180,7 @@ class RateLimit(Gated):
     def limited(self, now: float, early: float) -> RateLimitedError:
         """The refusal, counted and told; *early* is how many seconds too early the call came."""
         self.refused += 1
-        never = early == float("inf")
+        never = early == NEVER
         reason = "denied" if never else "limited"
         # Rounded up to a millisecond: who comes back after it is admitted.
         retry_after = None if never else -(-early * 1000 // 1) / 1000
