@@ -17,7 +17,15 @@ CI = os.environ.get("CI", "").lower() == "true"
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 GROUPS = nox.project.load_toml("pyproject.toml")
 # Tests that need nothing but the package, pytest and hypothesis: no client, no runtime, no server.
-UNIT = ["tests/_core", "tests/_shells", "tests/policies", "tests/propagation", "tests/test_pipeline.py"]
+UNIT = [
+    "tests/_core",
+    "tests/_shells",
+    "tests/policies",
+    "tests/propagation",
+    *map(str, sorted(pathlib.Path("tests").glob("test_pipeline*.py"))),
+    "tests/test_policy.py",
+    "tests/test_testing.py",
+]
 
 nox.options.sessions = ["tests", "lint", "types", "coverage", "docs"]
 nox.options.error_on_missing_interpreters = CI

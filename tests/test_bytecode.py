@@ -19,8 +19,8 @@ CHANGES = {
     "Circuit.settle": {"at", "in_row", "[]"},
     "Record.end": {"refused", "failed", "cancelled"},
     "Budget.deposit": {"calls"},
-    "head": {"[]", "refused"},
-    "head of coroutines": {"[]", "refused"},
+    "head": {"[]"},
+    "head of coroutines": {"[]"},
     "loop": {"calls"},
     "loop of coroutines": {"calls"},
 }

@@ -11,9 +11,7 @@ Rule 4: decorated functions are plain functions: name, signature and docstring s
 from __future__ import annotations
 
 import functools
-from _thread import allocate_lock
 from _weakref import ref
-from _weakrefset import WeakSet
 from types import CoroutineType
 
 from ._core._callable import kind_of, name_of, origin_of
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-_knowing = allocate_lock()  # held while a set of governed functions is read or added to
 
 __all__ = ["Gated", "Governed", "Pipeline", "Policy", "named", "pipeline_of"]
 
@@ -76,9 +73,8 @@ class Governed:
         """The outermost frame, which is the decorated function; from now on its owners know it."""
         head: Callable[..., Any] = shell_of(self.kind).head(self)
         self.head = ref(head)
-        with _knowing:
-            for owner in self.owners:
-                owner._known.add(self)
+        for owner in self.owners:
+            owner._known.append(ref(self, owner._known.remove))
         return head
 
 
@@ -100,7 +96,7 @@ class Pipeline(Enterable):
             check_name(name, "Pipeline.name")
         self.name = name
         self.policies = _flat(policies)
-        self._known: WeakSet[Governed] = WeakSet()
+        self._known: list[ref[Governed]] = []  # a tenth of the size of a set of weak references
         self._ways: dict[str, Callable[..., Any]] = {}
 
     def _entered(self) -> tuple[Policy, ...]:
@@ -200,8 +196,7 @@ class Pipeline(Enterable):
             governed.route = route
 
     def _governed(self) -> list[Governed]:
-        with _knowing:
-            return list(self._known)
+        return [governed for known in list(self._known) if (governed := known()) is not None]
 
     def _slots(self) -> dict[str, list[Policy]]:
         slots: dict[str, list[Policy]] = {}

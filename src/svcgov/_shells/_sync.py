@@ -42,25 +42,26 @@ def head(governed: Governed) -> Callable[..., Any]:
         token = None
         seconds = route.limit.seconds
         gate = route.gate
-        if outer is not None and outer <= now:
-            record.refused += 1
-            raise DeadlineExceededError(route.name, "expired")
-        if seconds is not None and (outer is None or now + seconds < outer):
-            token = put(now + seconds)
-        permit = gate.free
         try:
+            if outer is not None and outer <= now:
+                raise DeadlineExceededError(route.name, "expired")
+            if seconds is not None and (outer is None or now + seconds < outer):
+                token = put(now + seconds)
+            permit = gate.free
             if permit is None:
                 permit = route.admit(now)
-            result = route.inner(now, args, kw)
-        except BaseException as error:
-            if permit is not None:
+            try:
+                result = route.inner(now, args, kw)
+            except BaseException as error:
                 route.settle(permit, error, now)
+                raise
+            if permit is not gate.calm:
+                route.settle(permit, None, now)
+        except BaseException as error:
             if token is not None:
                 reset(token)
             record.end(error)
             raise
-        if permit is not gate.calm:
-            route.settle(permit, None, now)
         if token is not None:
             reset(token)
         took = route.clock() - now
