@@ -11,7 +11,8 @@ Rule 3: a deadline in the context that is tighter than the limit breaks the orde
 
 from __future__ import annotations
 
-from asyncio import CancelledError, current_task
+import sys
+from asyncio import CancelledError, current_task, tasks
 from itertools import count
 from weakref import WeakKeyDictionary, ref
 
@@ -30,6 +31,22 @@ if TYPE_CHECKING:
 
 SLACK = 0.0005  # seconds: entries that end within this of a firing timer end with it
 _tick = count().__next__
+_tasks: dict[Any, Task[Any]] = getattr(tasks, "_current_tasks", {})
+
+
+def _alone() -> Task[Any] | None:
+    """The running task, without asking for the running loop, where no other thread runs one."""
+    if len(_tasks) == 1:
+        try:
+            (task,) = _tasks.values()
+        except (RuntimeError, ValueError):  # another thread has begun to run one
+            return current_task()
+        return task
+    return current_task()
+
+
+# Up to Python 3.11 asking for the running loop asks for the process id, which costs as much as all the rest of this file.
+running_task = _alone if sys.version_info < (3, 12) else current_task
 
 
 class Lane:
@@ -122,7 +139,7 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
         tightest = deadline()
         if tightest is not None and tightest < at:
             return await alone(tightest, now, args, kw)
-        task: Task[Any] = current_task()  # type: ignore[assignment]  # coroutines of asyncio run in tasks
+        task: Task[Any] = running_task()  # type: ignore[assignment]  # coroutines of asyncio run in tasks
         loop = task.get_loop()
         lane = lanes.latest
         if lane is None or lane.loop() is not loop or lane.seconds != seconds:
