@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from _gates import Watched
-from _worlds import World, in_threads
+from _worlds import World, hasty_switches, in_threads
 from svcgov import Pipeline, bulkhead, circuit_breaker, rate_limit, retry, timeout
 from svcgov.errors import ConfigError
 from svcgov.pipeline import Policy, pipeline_of
@@ -287,7 +287,7 @@ def test_a_policy_of_ones_own_is_governed_like_any_other(world: World) -> None:
 
 def test_the_head_measures_by_its_own_clock_where_no_policy_has_one(world: World) -> None:
     """A policy's clock goes before."""
-    seen, fn = world.scripted(lambda: world.clock.sleep(3))
+    seen, fn = world.scripted(lambda: world.clock.advance(3))
     pipeline = Pipeline()
     governed = pipeline.around(fn, clock=world.clock)
     world.run(governed)
@@ -310,5 +310,6 @@ def test_functions_are_governed_from_many_threads_at_once() -> None:
             governed()
             pipeline.snapshot()
 
-    assert in_threads(8, work) == []
+    with hasty_switches():
+        assert in_threads(8, work) == []
     assert sum(one["succeeded"] for one in pipeline.snapshot().values()) == 400

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from _gates import Watched
+from _loops import forever
 from _worlds import Call, Facts, Takes, World, deadline, garbage_of, hasty_switches, in_threads
 from svcgov import Pipeline, bulkhead, circuit_breaker, current_attempt, rate_limit, remaining, retry, timeout
 from svcgov._core._context import DEADLINE
 from svcgov.errors import BulkheadFullError, CircuitOpenError, ConfigError, DeadlineExceededError, RateLimitedError
 from svcgov.facts import CallRefused, RetryScheduled
+
+if TYPE_CHECKING:
+    from svcgov.testing import ManualClock
 
 WAYS = ["governed", "through", "block"]
 
@@ -151,6 +156,20 @@ def test_calls_through_are_recorded_under_the_label(world: World) -> None:
     assert list(unnamed.snapshot()) == ["pipeline"]
 
 
+def test_two_first_calls_at_once_are_both_recorded(clock: ManualClock) -> None:
+    """Whichever thread was quicker makes the frames; the other one uses them."""
+    gate = Watched("gate", [], clock)
+    pipeline = Pipeline(gate)
+
+    def overtake(**where: Any) -> None:
+        gate.attach = lambda **where: None  # type: ignore[method-assign]
+        pipeline.call(dict)
+
+    gate.attach = overtake  # type: ignore[method-assign]
+    pipeline.call(dict)
+    assert pipeline.snapshot()["pipeline"]["succeeded"] == 2
+
+
 def test_a_retry_that_is_called_through_needs_to_know_on_what(world: World) -> None:
     """The same error as at decoration."""
     with pytest.raises(ConfigError, match=r"retry\.on"):
@@ -272,7 +291,7 @@ def test_a_thousand_tasks_leave_every_counter_right() -> None:
         if number % 3 == 1:
             raise ValueError(number)
         if number % 3 == 2:
-            await asyncio.sleep(60)
+            await forever()
         return number
 
     async def main() -> list[Any]:

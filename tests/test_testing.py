@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from _loops import turns
 from _worlds import in_threads
 from svcgov import bulkhead, testing
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
     from svcgov.typing import Clock
-
-
-async def turns(count: int = 3) -> None:
-    """Let other tasks run."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -43,8 +38,8 @@ def test_it_is_a_clock_for_policies(still: ManualClock) -> None:
 
 def test_time_passes_when_it_is_told(still: ManualClock) -> None:
     """On both readings alike."""
-    still.advance(2.5)
-    still.sleep(1.0)
+    for pass_by, seconds in ((still.advance, 2.5), (still.sleep, 1.0)):
+        pass_by(seconds)
     assert (still.monotonic(), still.wall()) == (3.5, 1_700_000_003.5)
     still.advance(0)
     assert still.monotonic() == 3.5
@@ -91,7 +86,7 @@ def test_what_happens_may_lead_to_more(still: ManualClock) -> None:
 
 def test_what_happens_may_let_time_pass(still: ManualClock) -> None:
     """The clock goes on from there, and never back."""
-    still.call_at(1, lambda: still.sleep(5))
+    still.call_at(1, lambda: still.advance(5))
     still.call_at(2, lambda: None)
     still.advance(3)
     assert still.monotonic() == 6.0

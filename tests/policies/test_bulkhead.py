@@ -182,6 +182,7 @@ def test_one_name_shares_the_permits(world: World) -> None:
     call = world.governed(other)
     with one:
         call.fails(BulkheadFullError)
+    assert call.count == 0
 
 
 def test_without_a_name_each_has_permits_of_its_own(world: World) -> None:
@@ -230,6 +231,7 @@ def test_time_changes_nothing(world: World) -> None:
         call.fails(BulkheadFullError)
         world.clock.advance(86400)
         call.fails(BulkheadFullError)
+    assert call.count == 0
 
 
 def test_switched_off_it_lets_all_through(monkeypatch: pytest.MonkeyPatch, world: World) -> None:

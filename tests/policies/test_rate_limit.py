@@ -182,6 +182,7 @@ def test_a_call_that_fails_was_a_call(world: World) -> None:
     call = world.governed(rate_limit("2/second", clock=world.clock), ConnectionError())
     call.fails(ConnectionError, times=2)
     call.fails(RateLimitedError)
+    assert call.count == 2
 
 
 def test_a_call_refused_further_in_was_let_through_here(world: World) -> None:
@@ -192,6 +193,7 @@ def test_a_call_refused_further_in_was_let_through_here(world: World) -> None:
     with full:
         call.fails(BulkheadFullError)
     call.fails(RateLimitedError)
+    assert call.count == 0
 
 
 def test_a_retry_ends_with_its_refusal(world: World) -> None:
@@ -231,6 +233,7 @@ def test_a_wall_clock_that_steps_changes_nothing(world: World) -> None:
     for step in (7200, -14400):
         world.clock.step_wall(step)
         call.fails(RateLimitedError)
+    assert call.count == 1
 
 
 def test_a_call_about_to_be_refused_reads_the_clock_again(variant: bool) -> None:

@@ -1,0 +1,216 @@
+"""One name, one state."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from _worlds import hasty_switches, in_threads
+from svcgov import bulkhead, circuit_breaker
+from svcgov._core import _names
+from svcgov._core._names import NAMES, Names, calling_place, check_name, scoped
+from svcgov.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Thing:
+    """Something that has a name: remembers how it was redefined."""
+
+    def __init__(self) -> None:
+        self.redefined: list[Mapping[str, Any]] = []
+
+    def redefine(self, declared: Mapping[str, Any]) -> None:
+        if declared.get("wrong"):
+            raise ConfigError("thing", declared, "something right")
+        self.redefined.append(declared)
+
+
+class Elsewhere:
+    """A module, in which code can be run."""
+
+    def __init__(self, name: str) -> None:
+        self.module = types.ModuleType(name)
+
+    def run(self, code: str, **known: Any) -> Any:
+        """Run *code*; what it sets ``made`` to is returned."""
+        vars(self.module).update(known)
+        exec(code, vars(self.module))  # noqa: S102  # our own code, in a module of its own
+        return vars(self.module)["made"]
+
+
+ORDERS, PAYMENTS = Elsewhere("shop.orders"), Elsewhere("shop.payments")
+MAKE = "made = bulkhead({limit}, name='db')"
+
+
+def make(place: Elsewhere, limit: int) -> Any:
+    """A bulkhead of one name, with this limit, in the code of *place*."""
+    return place.run(MAKE.format(limit=limit), bulkhead=bulkhead)
+
+
+def test_asked_for_twice_it_is_the_same_thing() -> None:
+    """Made once."""
+    assert make(ORDERS, 3) is make(ORDERS, 3) is make(PAYMENTS, 3)
+
+
+def test_a_name_alone_refers_to_what_exists() -> None:
+    """Wherever it was made, its settings stay."""
+    made = circuit_breaker("db", window=7)
+    assert PAYMENTS.run("made = circuit_breaker('db')", circuit_breaker=circuit_breaker) is made
+    assert made.settings.window == 7
+
+
+def test_the_first_settings_that_a_name_is_given_are_its_own() -> None:
+    """When it was only referred to before, from wherever."""
+    referred = ORDERS.run("made = circuit_breaker('db')", circuit_breaker=circuit_breaker)
+    made = PAYMENTS.run("made = circuit_breaker('db', window=7)", circuit_breaker=circuit_breaker)
+    assert made is referred
+    assert made.settings.window == 7
+
+
+def test_other_settings_from_another_module_are_an_error_that_names_both_places() -> None:
+    """Nothing has changed then."""
+    made = make(ORDERS, 3)
+    with pytest.raises(ConfigError) as wrong:
+        make(PAYMENTS, 4)
+    assert wrong.value.path == "bulkhead[db]"
+    assert wrong.value.value == {"limit": 4}
+    assert wrong.value.expected == "the settings given at shop.orders:1, or the name alone, at shop.payments:1"
+    assert made.settings.limit == 3
+
+
+def test_the_same_module_may_say_it_anew() -> None:
+    """A reload, or a notebook: the thing is reconfigured, and what it has counted stays."""
+    made = make(ORDERS, 3)
+    with made:
+        assert make(ORDERS, 5) is made
+        assert made.snapshot() == {"limit": 5, "in_use": 1, "refused": 0}
+    with pytest.raises(ConfigError):
+        make(PAYMENTS, 3)
+    assert make(PAYMENTS, 5) is made
+
+
+def test_a_reloaded_module_with_functions_in_its_settings_says_the_same() -> None:
+    """Functions and classes are the same by where they are written, not by being the same object."""
+    code = """
+from functools import partial
+class Odd(Exception): pass
+class Judge:
+    @classmethod
+    def judge(cls, error): return True
+def named(error): return True
+made = circuit_breaker('db', on=[Odd, Judge.judge], ignore=partial(named))
+"""
+    made = ORDERS.run(code, circuit_breaker=circuit_breaker)
+    tuned: list[object] = []
+    made._tune = tuned.append
+    assert ORDERS.run(code, circuit_breaker=circuit_breaker) is made
+    assert tuned == []
+
+
+def test_a_wrong_redefinition_changes_nothing() -> None:
+    """Afterwards the settings that it had are still the ones that count."""
+    names, thing = Names(), Thing()
+    names.claim("", "thing", "x", {"n": 1}, lambda: thing)
+    with pytest.raises(ConfigError):
+        names.claim("", "thing", "x", {"wrong": True}, Thing)
+    assert names.claim("", "thing", "x", {"n": 1}, Thing) is thing
+    assert thing.redefined == []
+
+
+def test_what_could_not_be_made_has_no_name() -> None:
+    """A second try may succeed."""
+    with pytest.raises(ConfigError):
+        bulkhead(0, name="db")
+    assert bulkhead(1, name="db").settings.limit == 1
+
+
+def test_names_are_of_a_kind_and_a_scope() -> None:
+    """A breaker and a bulkhead of one name are two things, and so are those of two scopes."""
+    names = Names()
+    things = {names.claim(scope, kind, "x", {}, Thing) for scope in ("", "a") for kind in ("bulkhead", "retry")}
+    assert len(things) == 4
+
+
+def test_in_a_scope_names_are_those_of_the_scope() -> None:
+    """Only while something is made in it, also when that fails."""
+    inside = scoped("a", bulkhead)
+    with pytest.raises(ConfigError):
+        inside(0, name="db")
+    one, other = inside(1, name="db"), bulkhead(1, name="db")
+    assert one is not other
+    assert inside(1, name="db") is one
+
+
+def test_what_is_being_made_may_claim_a_name_itself() -> None:
+    """As a retry does its budget's."""
+    names = Names()
+    outer = names.claim("", "outer", "x", {}, lambda: [names.claim("", "inner", "x", {}, Thing)])
+    assert outer == [names.claim("", "inner", "x", {}, Thing)]
+
+
+def test_there_are_at_most_ten_thousand_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name for every customer is a leak: the error points to what is meant for that. Those that exist are found."""
+    assert _names.MOST == 10_000
+    monkeypatch.setattr(_names, "MOST", 3)
+    names = Names()
+    things = [names.claim("", "bulkhead", f"n{number}", {}, Thing) for number in range(3)]
+    with pytest.raises(ConfigError) as wrong:
+        names.claim("", "bulkhead", "n3", {}, Thing)
+    assert (wrong.value.path, wrong.value.value) == ("bulkhead.name", "n3")
+    assert wrong.value.expected == "at most 3 names (for many keys of one policy: key=)"
+    assert [names.claim("", "bulkhead", f"n{number}", {}, Thing) for number in range(3)] == things
+
+
+def test_forgotten_names_are_made_anew() -> None:
+    """What existed goes on; it is just no longer found."""
+    made = bulkhead(1, name="db")
+    NAMES.forget()
+    assert bulkhead(2, name="db") is not made
+    assert made.settings.limit == 1
+
+
+@pytest.mark.parametrize("name", ["a", "A9._:-", "x" * 128, "payments.eu-west:1"])
+def test_what_can_be_a_name(name: str) -> None:
+    """Letters, digits and a few marks, that fit into any log, header or key."""
+    check_name(name, "place")
+    assert bulkhead(1, name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "a b", "a/b", "ä", "a\n", "\u0661", None, 5, b"a", ["a"]])
+def test_what_cannot_be_a_name(name: Any) -> None:
+    """It is refused by its place."""
+    with pytest.raises(ConfigError) as wrong:
+        check_name(name, "place")
+    assert (wrong.value.path, wrong.value.value, wrong.value.expected) == ("place", name, "1 to 128 letters, digits or . _ : -")
+
+
+def test_the_calling_place_is_the_code_outside() -> None:
+    """The module and line that uses the package; here, this very line."""
+    assert calling_place().startswith(f"{__name__}:")
+    assert PAYMENTS.run("\n\nmade = calling_place()", calling_place=calling_place) == "shop.payments:3"
+    nameless: dict[str, Any] = {"calling_place": calling_place}
+    exec("made = calling_place()", nameless)  # noqa: S102  # our own code
+    assert nameless["made"] == "?:1"
+
+
+def test_many_threads_make_one_thing() -> None:
+    """Whoever comes first makes it, and all get it."""
+    found: list[Any] = []
+    made: list[Thing] = []
+    names = Names()
+
+    def new() -> Thing:
+        made.append(Thing())
+        return made[-1]
+
+    def claim(number: int) -> None:
+        found.extend((one, names.claim("", "thing", f"x{one}", {"n": 1}, new)) for one in range(50))
+
+    with hasty_switches():
+        assert in_threads(8, claim) == []
+    assert len(made) == 50
+    assert len({(one, id(thing)) for one, thing in found}) == 50
