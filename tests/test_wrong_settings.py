@@ -37,6 +37,9 @@ def described(value: Any) -> str:
 
 # Who, with what (a value that is not a table is given in the first place), where it says that it is, and what it expects.
 WRONG: list[tuple[Any, Any, str, str]] = [
+    # what is injected
+    (bulkhead, {"limit": 1, "clock": 5}, "bulkhead.clock", "a clock, such as svcgov.testing.ManualClock()"),
+    (circuit_breaker, {"random": 5}, "circuit_breaker.random", "a function that returns a number from 0 to 1"),
     # retry
     (retry, {"attempts": 0}, "retry.attempts", "an integer >= 1"),
     (retry, {"attempts": 101}, "retry.attempts", ATTEMPTS),

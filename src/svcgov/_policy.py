@@ -152,6 +152,11 @@ class Gated(Policy, Enterable):
 
 def named(policy: type[A], given: Mapping[str, Any], name: str | None, clock: Clock | None, **injected: Any) -> A:
     """Make a policy, or find the one of this name. Not for users: the factories of the policies call it."""
+    if clock is not None and not callable(getattr(clock, "monotonic", None)):
+        raise ConfigError(f"{policy.kind}.clock", clock, "a clock, such as svcgov.testing.ManualClock()")
+    random = injected.get("random")
+    if random is not None and not callable(random):
+        raise ConfigError(f"{policy.kind}.random", random, "a function that returns a number from 0 to 1")
     injected["clock"] = clock or SYSTEM
     if name is None:
         return policy(given, **injected)

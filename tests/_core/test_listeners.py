@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from _worlds import Facts, hasty_switches, in_threads
+from svcgov._core import _listeners
 from svcgov._core._listeners import PROCESS, Listeners
 from svcgov.errors import ConfigError
 from svcgov.facts import CallRefused, Fact, TimedOut
@@ -214,3 +215,19 @@ def test_what_cannot_listen_is_refused_at_the_door(listener: Any, kinds: Any, ex
     assert (wrong.value.path, wrong.value.value) == ("listen", kinds[0] if kinds else listener)
     assert wrong.value.expected == expected
     assert not ears.heard
+
+
+def test_a_slow_listener_does_not_let_the_line_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while the line is full is lost, and nobody waits."""
+    monkeypatch.setattr(_listeners, "LONGEST", 3)
+    ears, heard = Listeners(), []
+
+    def slow(fact: Fact) -> None:
+        heard.append(fact.at)
+        if fact.at == 0:
+            for at in range(1, 10):
+                ears.tell(refused(at))
+
+    ears.add(slow)
+    ears.tell(refused(0))
+    assert heard == [0, 1, 2, 3]

@@ -2,7 +2,7 @@
 
 Rule 1: nothing is made for nobody: ask `heard` first.
 Rule 2: facts are put in line under the policy's lock (`post`) and told after it (`flush`): in order, no lock held.
-Rule 3: a listener that raises is reported once and changes nothing.
+Rule 3: a listener that raises is reported once and changes nothing; one that is slow loses facts, and holds up one caller.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Ear = tuple[Callable[[Fact], object], tuple[type[Fact], ...]]
 
+LONGEST = 10_000  # facts that may wait for a slow listener; more are lost
 _joining = allocate_lock()  # held while somebody begins or ceases to listen, anywhere
 
 
@@ -63,12 +64,13 @@ class Listeners:
 
     def tell(self, fact: Fact) -> None:
         """Post and flush in one go, where no lock is held."""
-        self._line.append(fact)
+        self.post(fact)
         self.flush()
 
     def post(self, fact: Fact) -> None:
-        """Put *fact* in line. The caller may hold its lock."""
-        self._line.append(fact)
+        """Put *fact* in line, unless a slow listener lets the line grow without end. The caller may hold its lock."""
+        if len(self._line) < LONGEST:
+            self._line.append(fact)
 
     def flush(self) -> None:
         """Tell what is in line. One teller at a time keeps the order; the others leave their facts to it."""

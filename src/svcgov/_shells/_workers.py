@@ -14,6 +14,7 @@ import threading
 from contextvars import ContextVar, copy_context
 
 from .._core._context import DEADLINE
+from .._core._mishaps import said
 from .._core._report import report_once
 from ..errors import BulkheadFullError, DeadlineExceededError
 from ._sync import within
@@ -60,7 +61,6 @@ class Worker(threading.Thread):
             del self.job  # whoever is idle keeps nothing
             self._do(job)
             del job
-            self.pool.back(self)
             if not self.wake.acquire(timeout=self.pool.idle) and self.pool.retire(self):
                 return
 
@@ -69,7 +69,7 @@ class Worker(threading.Thread):
             job.result = job.run()
         except BaseException as error:  # handed over to the caller, whatever it is
             job.error = error
-        self.pool.ended(job)
+        self.pool.ended(job, self)
         del job  # its error's traceback holds this frame
 
 
@@ -108,11 +108,6 @@ class Pool:
             return False
         return True
 
-    def back(self, worker: Worker) -> None:
-        """*worker* is free again."""
-        with self._lock:
-            self._free.append(worker)
-
     def retire(self, worker: Worker) -> bool:
         """Whether *worker* may end: not when it was just given a job."""
         with self._lock:
@@ -141,19 +136,26 @@ class Pool:
             self.abandoned += 1
             return True
 
-    def ended(self, job: Job) -> None:
-        """The call of *job* is over: wake who waits, or clean up after who did."""
+    def ended(self, job: Job, worker: Worker) -> None:
+        """The call of *job* is over: wake who waits, or clean up after who did. Then *worker* is free again.
+
+        It is free before anybody is woken, who may come with the next call at once.
+        """
         with self._lock:
-            job.done.release()
             if not job.abandoned:
+                self._free.append(worker)
+                job.done.release()
                 return
+            job.done.release()
             self.abandoned -= 1
         try:
             close = getattr(job.result, "close", None)
             if close is not None:
                 close()
         except BaseException as error:  # whatever it is: this worker is needed for other calls
-            report_once(("late close", type(job.result)), f"closing a late {type(job.result).__name__} raised {error!r}")
+            report_once(("late close", type(job.result)), f"closing a late {type(job.result).__name__} raised {said(error)}")
+        with self._lock:
+            self._free.append(worker)
 
 
 POOL = Pool()
