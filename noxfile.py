@@ -66,7 +66,8 @@ def tests(session: nox.Session, extent: str) -> None:
     _install(session, "tests" if extent == "everything" else extent)
     where = UNIT if extent == "bare" else ["tests"]
     without = ["--ignore=tests/runtimes", "--ignore=tests/engines", "--ignore=tests/typing"] if extent == "unit" else []
-    session.run("pytest", "-q", *where, *without, *session.posargs)
+    few = ["-m", "not extras"] if extent == "bare" else []
+    session.run("pytest", "-q", *where, *without, *few, *session.posargs)
 
 
 @nox.session(python=MAIN)
@@ -123,4 +124,6 @@ def build(session: nox.Session) -> None:
     session.run("svcgov", "--version")
     session.run("svcgov", "show")
     tree = pathlib.Path(__file__).parent
-    session.run("pytest", "-q", "-o", "pythonpath=tests", f"--rootdir={tree}", *(str(tree / one) for one in UNIT))
+    session.run(
+        "pytest", "-q", "-m", "not extras", "-o", "pythonpath=tests", f"--rootdir={tree}", *(str(tree / one) for one in UNIT)
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
-import httpx2
 import pytest
 
 from _worlds import Answer
@@ -55,9 +54,11 @@ def test_transient_leaves_out_what_another_try_does_not_mend() -> None:
     assert invited == [408, 425, 429, 500, 502, 503, 504]
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_errors_of_clients_are_known_by_their_names(library: Any) -> None:
+@pytest.mark.extras
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+def test_errors_of_clients_are_known_by_their_names(name: str) -> None:
     """By those of their bases, since none of the clients is imported to find out."""
+    library: Any = import_module(name)
     broken = (library.ConnectError, library.ReadError, library.RemoteProtocolError, library.ProxyError)
     late = (library.ConnectTimeout, library.ReadTimeout, library.PoolTimeout)
     for kind in broken:

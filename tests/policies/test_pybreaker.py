@@ -259,6 +259,7 @@ def test_tornado_is_loaded_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> N
     assert module.gen.coroutine == "tornado's"
 
 
+@pytest.mark.extras
 def test_redis_is_loaded_with_the_first_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which puts the original in place again."""
     module: Any = type("module", (Package,), {"CircuitRedisStorage": type("Storage", (Package.CircuitRedisStorage,), {})})
@@ -273,6 +274,7 @@ def test_redis_is_loaded_with_the_first_storage(monkeypatch: pytest.MonkeyPatch)
     assert issubclass(module.RedisError, Exception)
 
 
+@pytest.mark.extras
 def test_its_redis_storage_works_all_the_same() -> None:
     """Redis is loaded when the first storage is made, which then does what it should: here, find nobody there."""
     code = """
@@ -298,6 +300,7 @@ print(json.dumps([before, pybreaker.HAS_REDIS_SUPPORT, storage.state, second.sta
     assert in_child(code) == [False, True, "open", "closed", True]
 
 
+@pytest.mark.extras
 def test_who_has_imported_pybreaker_before_has_what_it_found() -> None:
     """Its own import is left alone, and a breaker is one all the same."""
     code = """
