@@ -22,7 +22,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from svcgov._core._context import ATTEMPT, DEADLINE
 from svcgov.facts import Fact
@@ -73,11 +73,12 @@ class Call:
 
     def fails(self, *kinds: type[BaseException], times: int = 1) -> list[BaseException]:
         """Call it *times* times, each of which must raise one of *kinds* (any Exception when none is said)."""
+        expected = kinds or (Exception,)
         errors: list[BaseException] = []
         for _ in range(times):
             try:
                 result = self()
-            except kinds or (Exception,) as error:  # noqa: B030  # a tuple of classes in either case
+            except expected as error:
                 errors.append(error)
             else:
                 raise AssertionError(f"expected an error, got {result!r}")
