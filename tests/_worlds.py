@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import svcgov
 from svcgov._core._context import ATTEMPT, DEADLINE
 from svcgov.facts import Fact
 from svcgov.testing import ManualClock
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TESTS = Path(__file__).parent
+SOURCE = str(Path(svcgov.__file__).parent.parent)  # the very package that is tested: the tree, or a wheel that was installed
 
 
 class Takes(NamedTuple):
@@ -284,7 +286,7 @@ def in_child(code: str, *, timeout: float = 30.0, **environment: str) -> Any:
         text=True,
         timeout=timeout,
         check=False,
-        env={**env, **environment, "PYTHONPATH": str(TESTS.parent / "src")},
+        env={**env, **environment, "PYTHONPATH": SOURCE},
     )
     if done.returncode:
         raise AssertionError(f"the child failed: {done.stderr}")

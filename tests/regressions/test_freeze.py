@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from _worlds import TESTS
+from _worlds import SOURCE
 
 STOPPED = 1.0  # seconds
 
@@ -64,7 +64,7 @@ def test_after_a_stop_every_policy_is_in_the_right_state() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**env, "PYTHONPATH": str(TESTS.parent / "src")},
+        env={**env, "PYTHONPATH": SOURCE},
     )
     with child:
         assert child.stdin is not None
