@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from ._core._durations import Rate as Rate
     from ._core._durations import seconds as seconds
     from .governor import Governor as Governor
+    from .governor import asgi as asgi
+    from .governor import batch as batch
     from .governor import colour as colour
     from .governor import current as current
     from .governor import current_attempt as current_attempt
     from .governor import govern as govern
     from .governor import handler as handler
     from .governor import listen as listen
+    from .governor import message as message
     from .governor import remaining as remaining
+    from .governor import wsgi as wsgi
     from .pipeline import Pipeline as Pipeline
     from .policies.budget import budget as budget
     from .policies.bulkhead import bulkhead as bulkhead
@@ -39,6 +43,8 @@ _HOMES = {
     "Governor": "governor",
     "Pipeline": "pipeline",
     "Rate": "_core._durations",
+    "asgi": "governor",
+    "batch": "governor",
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
     "circuit_breaker": "policies.circuit_breaker",
@@ -48,11 +54,13 @@ _HOMES = {
     "govern": "governor",
     "handler": "governor",
     "listen": "governor",
+    "message": "governor",
     "rate_limit": "policies.rate_limit",
     "remaining": "governor",
     "retry": "policies.retry",
     "seconds": "_core._durations",
     "timeout": "policies.timeout",
+    "wsgi": "governor",
 }
 _MODULES = ("errors", "facts", "policies", "testing", "typing")
 

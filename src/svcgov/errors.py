@@ -10,6 +10,8 @@ The tree::
     |   |-- BudgetExhaustedError   503
     |   `-- DeadlineExceededError  504 (also a TimeoutError)
     |-- CallTimeoutError           504 (also a TimeoutError): the call began, and was too slow
+    |-- RetriesExhaustedError          no attempt had a result that is acceptable, and the author wants that raised
+    |-- BatchFailedError               the records of an event that could not be done, where they cannot be told one by one
     `-- ConfigError                    a setting that cannot be (also a ValueError)
 
     Warning
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
 __all__ = [
+    "BatchFailedError",
     "BudgetExhaustedError",
     "BulkheadFullError",
     "CallTimeoutError",
@@ -36,6 +39,7 @@ __all__ = [
     "DeadlineExceededError",
     "RateLimitedError",
     "RejectedError",
+    "RetriesExhaustedError",
     "SvcgovError",
     "TimeoutWarning",
 ]
@@ -121,6 +125,42 @@ class CallTimeoutError(SvcgovError, TimeoutError):
 
     def __str__(self) -> str:
         return f"{self.policy}: not done within {self.seconds:.3g} s ({self.reason})"
+
+
+class RetriesExhaustedError(SvcgovError):
+    """No attempt had an acceptable result (``retry(on_result=..., on_exhausted="raise")``).
+
+    Attributes:
+        result: the last one.
+    """
+
+    _fields = ("result",)
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+
+    def __str__(self) -> str:
+        return f"no attempt had an acceptable result; the last one is of type {type(self.result).__name__}"
+
+
+class BatchFailedError(SvcgovError):
+    """A batch of records as a whole: not one was done, or the platform takes no report of single ones.
+
+    Its cause is the first error.
+
+    Attributes:
+        failed: how many records were not done.
+        records: how many there were.
+    """
+
+    _fields = ("failed", "records")
+
+    def __init__(self, failed: int, records: int) -> None:
+        self.failed = failed
+        self.records = records
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.records} records were not done"
 
 
 class ConfigError(SvcgovError, ValueError):

@@ -20,10 +20,11 @@ from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
     from .facts import Fact
+    from .inbound.batch import Batch, Message
     from .pipeline import Pipeline, Policy
     from .policies.budget import budget
     from .policies.bulkhead import bulkhead
@@ -32,16 +33,38 @@ if TYPE_CHECKING:
     from .policies.retry import retry
     from .policies.timeout import timeout
     from .telemetry.access_log import AccessLog
-    from .typing import Clock
+    from .typing import Clock, Duration
 
     C = TypeVar("C")
     P = ParamSpec("P")
     R = TypeVar("R")
+    Errors: TypeAlias = Literal["raise", "map"]
     Policies: TypeAlias = Policy | Pipeline | Sequence[Policy | Pipeline] | None
 
-__all__ = ["Governor", "colour", "current", "current_attempt", "govern", "handler", "listen", "remaining"]
+__all__ = [
+    "Governor",
+    "asgi",
+    "batch",
+    "colour",
+    "current",
+    "current_attempt",
+    "govern",
+    "handler",
+    "listen",
+    "message",
+    "remaining",
+    "wsgi",
+]
 
-_MADE_HERE = ("Pipeline", "budget", "bulkhead", "circuit_breaker", "rate_limit", "retry", "timeout")
+_MADE_HERE = {
+    "Pipeline": "pipeline",
+    "budget": "policies.budget",
+    "bulkhead": "policies.bulkhead",
+    "circuit_breaker": "policies.circuit_breaker",
+    "rate_limit": "policies.rate_limit",
+    "retry": "policies.retry",
+    "timeout": "policies.timeout",
+}
 
 
 class Governor:
@@ -105,46 +128,135 @@ class Governor:
         def __getattr__(self, name):
             if name not in _MADE_HERE:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            import svcgov
+            from importlib import import_module
 
-            make = scoped(self.scope, getattr(svcgov, name))
+            make = scoped(self.scope, getattr(import_module(f"{__package__}.{_MADE_HERE[name]}"), name))
             return make if name == "Pipeline" or self.clock is SYSTEM else partial(make, clock=self.clock)
 
     if TYPE_CHECKING:
 
         @overload
-        def handler(self, fn: None = None, /, *, service: str | None = None, policy: Policies = None) -> _Handles: ...
+        def handler(
+            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> _Handles: ...
         @overload
         def handler(
-            self, fn: Callable[P, Coroutine[Any, Any, R]], /, *, service: str | None = None, policy: Policies = None
+            self,
+            fn: Callable[P, Coroutine[Any, Any, R]],
+            /,
+            *,
+            service: str | None = None,
+            policy: Policies = None,
+            errors: Errors = "raise",
         ) -> Callable[P, R]: ...
         @overload
-        def handler(self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None) -> Callable[P, R]: ...
+        def handler(
+            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Callable[P, R]: ...
 
-    def handler(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None) -> Any:
+    def handler(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
         """Govern a handler of events, ``(event, context)``, sync or async. What comes back is a plain function.
 
         Args:
             fn: the handler; left out where the decorator is written with arguments.
             service: the name of the service, if nothing else says it. One governor, one service.
-            policy: a policy, a pipeline, or a list of policies, outermost first.
+            policy: a policy, a pipeline, or a list of policies, outermost first. Where somebody waits over HTTP, what they
+                refuse is answered; else it is raised.
+            errors: ``map`` answers in the same way what governed calls inside raise by themselves: refusals and time-outs.
 
         Raises:
             ConfigError: for another service than the one that this governor has, and for policies that cannot be.
         """
         if fn is None:
-            return lambda given: self._handled(given, service, policy)
-        return self._handled(fn, service, policy)
+            return lambda given: self._handled(given, service, policy, errors)
+        return self._handled(fn, service, policy, errors)
 
-    def _handled(self, fn: Any, service: str | None, policy: Policies) -> Any:
+    def _handled(self, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
         if not callable(fn):
             raise TypeError(f"expected a handler, got {fn!r} (did you mean handler(service=...)?)")
-        self._is(service)
         from .inbound.handler import handled
+
+        return handled(fn, **self._edge("handler", service, policy, errors))
+
+    def asgi(
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+    ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
+        """Govern an ASGI application, whatever it is written with: ``app.add_middleware(svcgov.asgi, service=...)``.
+
+        Args:
+            app: the application.
+            service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        from .inbound.asgi import asgi
+
+        return asgi(app, **self._edge("asgi", service, policy, errors))
+
+    def wsgi(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+    ) -> Callable[..., Iterable[bytes]]:
+        """Govern a WSGI application, whatever it is written with: ``app.wsgi_app = svcgov.wsgi(app.wsgi_app, service=...)``.
+
+        Args:
+            app: the application.
+            service, policy, errors: as in `asgi`.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        from .inbound.wsgi import wsgi
+
+        return wsgi(app, **self._edge("wsgi", service, policy, errors))
+
+    def batch(self, event: Any, *, reserve: Duration = 0.05) -> Batch:
+        """The records of *event*, one by one: ``for item in batch: with item: ...``, then ``return batch.response()``.
+
+        Args:
+            event: what came from a queue, a topic or a stream.
+            reserve: a record is begun only while more than this is left to the deadline.
+
+        Raises:
+            ConfigError: for a reserve that cannot be.
+            TypeError: for an event without records.
+        """
+        from ._core._schema import duration
+        from .inbound.batch import Batch
+
+        seconds = duration(zero=True).read(reserve, "batch.reserve")
+        return Batch(event, identity=self.identity, log=self._access_log(), clock=self.clock, reserve=seconds)
+
+    def message(self, record: Any) -> Message:
+        """One record, to be entered by ``with``: inside, `current` is the record's own. Its errors are raised."""
+        from .inbound.batch import Message
+
+        return Message(record, self.identity)
+
+    def _edge(self, place: str, service: str | None, policy: Policies, errors: Errors) -> dict[str, Any]:
+        """What every way in is given."""
+        if errors not in ("raise", "map"):
+            raise ConfigError(f"{place}.errors", errors, "one of raise, map")
+        self._is(service, place)
         from .pipeline import pipeline_of
 
-        pipeline = pipeline_of(policy, "handler.policy")
-        return handled(fn, pipeline=pipeline, identity=self.identity, log=self._access_log(), clock=self.clock)
+        return {
+            "pipeline": pipeline_of(policy, f"{place}.policy"),
+            "identity": self.identity,
+            "log": self._access_log(),
+            "clock": self.clock,
+            "every": errors == "map",
+        }
 
     def govern(self, client: C, /, *, target: str | None = None, policy: Policies = None) -> C:
         """Put policies around each request of *client*, in place, and return it.
@@ -166,14 +278,14 @@ class Governor:
         """Tell *listener* what happens in any policy of the process; call what comes back to stop."""
         return PROCESS.add(listener, kinds)
 
-    def _is(self, service: str | None) -> None:
-        """Take the name of the service from a handler, unless there is another one already."""
+    def _is(self, service: str | None, place: str) -> None:
+        """Take the name of the service from a way in, unless there is another one already."""
         if service is None:
             return
-        check_name(service, "handler.service")
+        check_name(service, f"{place}.service")
         if self._service is not None and self._service != service:
             expected = f"{self._service}, which this governor serves already (another service takes a Governor of its own)"
-            raise ConfigError("handler.service", service, expected)
+            raise ConfigError(f"{place}.service", service, expected)
         self._service = self.identity.service = service
 
     def _access_log(self) -> AccessLog:
@@ -214,6 +326,10 @@ def _colours(given: Sequence[str], path: str) -> frozenset[str]:
 
 
 DEFAULT = Governor()
+asgi = DEFAULT.asgi
+wsgi = DEFAULT.wsgi
+batch = DEFAULT.batch
+message = DEFAULT.message
 handler = DEFAULT.handler
 govern = DEFAULT.govern
 listen = DEFAULT.listen

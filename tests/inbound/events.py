@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+GOLDEN = Path(__file__).parent.parent / "events"
+
+
+def golden(name: str) -> Any:
+    """An event in the shape that the platform documents."""
+    return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 def http(**headers: str) -> dict[str, Any]:
@@ -33,8 +41,11 @@ def traced(**headers: str) -> dict[str, Any]:
 class Context:
     """The platform's context, as much of it as is used."""
 
-    def __init__(self, left: float | None = 3.0, request_id: str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd") -> None:
+    def __init__(
+        self, left: float | None = 3.0, request_id: str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd", client: Any = None
+    ) -> None:
         self.aws_request_id = request_id
+        self.client_context = client
         self._left = left
 
     def get_remaining_time_in_millis(self) -> Any:

@@ -2,34 +2,77 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcgov.inbound.aws_lambda import Came, came, status_of
+from svcgov.inbound._answers import Answer
+from svcgov.inbound.aws_lambda import Came, came, status_of, waited_for, written
 
-from .events import Context, http
+from .events import SPAN_ID, TRACE_ID, Context, golden, http
 
 NOTHING = Came(trigger="direct", headers={}, request_id="", left=None)
+TRACE = f"00-{TRACE_ID}-{SPAN_ID}-01"
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+FULL = Answer(
+    status=503, title="Service Unavailable", headers={"content-type": "application/problem+json", "retry-after": "2"}, body="{}"
+)
 
 
-def test_a_request_by_api_gateway() -> None:
-    """Its method, its path without the query, its headers, the id and the time that is left."""
-    assert came(http(X_Tenant="acme"), Context(left=2.5, request_id="id-1")) == Came(
-        trigger="http",
-        headers={"host": "shop.test", "x-tenant": "acme"},
-        request_id="id-1",
-        left=2.5,
-        method="POST",
-        path="/orders",
-    )
+# -- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("rest_v1", "v1"), ("http_v2", "v2"), ("function_url", "v2"), ("alb", "alb"), ("alb_multi", "alb-multi")],
+)
+def test_a_request_in_every_form(name: str, form: str) -> None:
+    """Its method, its path without the stage and the query, and what it carries, whatever the case of its headers."""
+    arrived = came(golden(name), Context(left=2.5, request_id="id-1"))
+    assert (arrived.trigger, arrived.form, arrived.method, arrived.path) == ("http", form, "POST", "/orders/7")
+    assert (arrived.request_id, arrived.left) == ("id-1", 2.5)
+    assert arrived.headers["traceparent"] == TRACE
+    assert "tenant=acme" in arrived.headers["baggage"]
+    assert {name for name in arrived.headers if name != name.lower()} == set()
+
+
+@pytest.mark.parametrize("name", ["rest_v1", "alb_multi"])
+def test_a_header_that_came_twice_is_one_list(name: str) -> None:
+    """By the standard; the platform's single-valued form keeps the last one only."""
+    assert came(golden(name), None).headers["baggage"] == "tenant=acme,svcgov.colour=blue"
+
+
+@pytest.mark.parametrize("name", ["authorizer_v1", "authorizer_v2"])
+def test_an_authorizer_is_asked_and_answers_otherwise(name: str) -> None:
+    """It carries what the request carries; a refusal cannot be written as an answer of its kind."""
+    arrived = came(golden(name), None)
+    assert (arrived.trigger, arrived.form, arrived.method, arrived.path) == ("authorizer", "", "POST", "/orders/7")
+    assert arrived.headers["x-svcgov-colour"] == "blue"
+    assert waited_for(arrived)
+    assert status_of(arrived, {"statusCode": 200}) is None
+
+
+@pytest.mark.parametrize("headers", [None, [], "x", {1: "a"}, {"a": None}, {"a": ["b"]}])
+def test_headers_that_are_none(headers: Any) -> None:
+    """A request without any, or with something else in their place, is still a request."""
+    arrived = came({**http(), "headers": headers}, None)
+    assert (arrived.trigger, arrived.headers) == ("http", {})
+
+
+@pytest.mark.parametrize("many", [None, [], {1: ["a"]}, {"a": "b"}, {"a": []}, {"a": [1]}])
+def test_headers_of_many_values_that_are_none(many: Any) -> None:
+    """The others stand."""
+    assert came({**golden("rest_v1"), "multiValueHeaders": many}, None).headers["host"].startswith("a1b2c3d4e5.")
+
+
+# -- other calls ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -43,7 +86,11 @@ def test_a_request_by_api_gateway() -> None:
         {},
         {"version": "2.0"},
         {"version": "2.0", "requestContext": {"http": "no"}},
-        {"version": "1.0"},
+        {"version": "1.0", "requestContext": {"stage": "prod"}, "httpMethod": None},
+        {"httpMethod": "GET"},
+        {"Records": []},
+        {"Records": ["a"]},
+        {"detail-type": "OrderPlaced"},
     ],
 )
 def test_anything_else_is_a_direct_call(event: Any) -> None:
@@ -51,11 +98,45 @@ def test_anything_else_is_a_direct_call(event: Any) -> None:
     assert came(event, None) == NOTHING
 
 
-@pytest.mark.parametrize("headers", [None, [], "x", {1: "a"}, {"a": None}, {"a": ["b"]}])
-def test_headers_that_are_none(headers: Any) -> None:
-    """A request without any, or with something else in their place, is still a request."""
-    arrived = came({**http(), "headers": headers}, None)
-    assert (arrived.trigger, arrived.headers) == ("http", {})
+CARRIED = {"Traceparent": TRACE, "x-svcgov-colour": "blue", "n": 7}
+
+
+@pytest.mark.parametrize("client", [SimpleNamespace(custom=CARRIED), {"custom": CARRIED}])
+def test_a_direct_caller_may_give_a_carrier_along(client: Any) -> None:
+    """In its client context, which the platform gives as an object."""
+    arrived = came({"order": 7}, Context(client=client))
+    assert (arrived.trigger, arrived.headers) == ("direct", {"traceparent": TRACE, "x-svcgov-colour": "blue"})
+    assert waited_for(arrived)
+
+
+def test_what_the_platform_itself_carries_comes_first() -> None:
+    """Newer runtimes take the standard's fields out of the client context, and give them by a method."""
+    context = Context(client=SimpleNamespace(custom={"traceparent": "theirs", "x-svcgov-colour": "blue"}))
+    context.w3c = lambda: {"traceparent": TRACE, "tracestate": None}  # type: ignore[attr-defined]
+    assert came({}, context).headers == {"traceparent": TRACE, "x-svcgov-colour": "blue"}
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger"),
+    [
+        ("sqs", "sqs"),
+        ("sqs_fifo", "sqs"),
+        ("sns", "sns"),
+        ("sns_in_sqs", "sqs"),
+        ("eventbridge", "eventbridge"),
+        ("eventbridge_in_sqs", "sqs"),
+        ("kinesis", "kinesis"),
+        ("dynamodb", "dynamodb"),
+        ("s3", "s3"),
+    ],
+)
+def test_records_are_called_by_where_they_come_from(name: str, trigger: str) -> None:
+    """Nobody waits for the answer to any of them."""
+    arrived = came(golden(name), Context())
+    assert (arrived.trigger, arrived.form, waited_for(arrived)) == (trigger, "", False)
+
+
+# -- the context ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("left", ["soon", float("nan"), object()])
@@ -64,6 +145,7 @@ def test_a_context_that_says_nonsense(left: Any) -> None:
 
     class Odd:
         aws_request_id = 7
+        client_context = "nothing"
 
         def get_remaining_time_in_millis(self) -> Any:
             return left
@@ -82,15 +164,24 @@ def test_a_context_that_raises() -> None:
         def get_remaining_time_in_millis(self) -> int:
             raise RuntimeError("no")
 
+        def w3c(self) -> int:
+            raise RuntimeError("no")
+
     assert came(None, Broken()) == NOTHING
 
 
 @given(JSON, JSON, JSON, JSON)
 def test_no_event_is_an_error(event: Any, context: Any, headers: Any, method: Any) -> None:
     """Whatever stands in any place."""
-    assert came(event, event).trigger in ("http", "direct")
+    assert came(event, event).trigger == "direct"
     shaped = {"version": "2.0", "headers": headers, "requestContext": {"http": {"method": method, "path": method}}}
     assert came(shaped, context).trigger == "http"
+    rest = {"headers": headers, "multiValueHeaders": headers, "httpMethod": "GET", "path": method, "requestContext": {}}
+    assert came(rest, context).form == "v1"
+    assert came({"Records": [{"eventSource": "aws:sqs", "body": method, "messageAttributes": headers}]}, None).trigger == "sqs"
+
+
+# -- the answer -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,6 +191,8 @@ def test_no_event_is_an_error(event: Any, context: Any, headers: Any, method: An
         ({"statusCode": "404"}, 404),
         ({"statusCode": None}, None),
         ({"statusCode": "soon"}, None),
+        ({"statusCode": "\u00b2\u00b2\u00b2"}, None),
+        ({"statusCode": True}, None),
         ({"statusCode": 2.5}, None),
         ({"message": "made an answer of by the platform"}, 200),
         ("text", 200),
@@ -111,6 +204,27 @@ def test_the_status_that_the_caller_gets(result: Any, status: int | None) -> Non
     assert status_of(came(http(), None), result) == status
 
 
+@pytest.mark.parametrize("name", ["rest_v1", "alb"])
+def test_where_the_platform_makes_no_answer_of_it_no_status_is_claimed(name: str) -> None:
+    """Only the payload format 2.0 has that rule."""
+    arrived = came(golden(name), None)
+    assert (status_of(arrived, {"statusCode": 201}), status_of(arrived, "text")) == (201, None)
+
+
 def test_a_direct_call_has_no_status() -> None:
     """Whatever its result looks like."""
     assert status_of(NOTHING, {"statusCode": 500}) is None
+
+
+def test_an_answer_in_every_form() -> None:
+    """A load balancer that gives lists of values takes nothing else."""
+    plain = {"statusCode": 503, "headers": dict(FULL.headers), "body": "{}", "isBase64Encoded": False}
+    assert written("v1", FULL) == written("v2", FULL) == plain
+    assert written("alb", FULL) == {**plain, "statusDescription": "503 Service Unavailable"}
+    assert written("alb-multi", FULL) == {
+        "statusCode": 503,
+        "statusDescription": "503 Service Unavailable",
+        "multiValueHeaders": {"content-type": ["application/problem+json"], "retry-after": ["2"]},
+        "body": "{}",
+        "isBase64Encoded": False,
+    }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import json
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,58 +17,7 @@ from svcgov.outbound.govern import govern
 from svcgov.testing import ManualClock
 
 from .events import SPAN_ID, TRACE_ID, Context, http, traced
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Made:
-    """A handler of either kind, which does what it is told and writes down what it saw."""
-
-    def __init__(self, kind: str, **options: Any) -> None:
-        self.seen: list[Any] = []
-        self.steps: list[Callable[[], Any]] = []
-        self.governor = Governor(service="orders", version="7", colours=["blue"], clock=options.pop("clock", None))
-
-        def now(event: Any, context: Any) -> Any:
-            """Handle it."""
-            self.seen.append(svcgov.current())
-            return self.steps.pop(0)() if self.steps else event
-
-        async def later(event: Any, context: Any) -> Any:
-            """Handle it."""
-            await asyncio.sleep(0)
-            return now(event, context)
-
-        self.handler: Any = self.governor.handler(**options)(now if kind == "sync" else later)
-
-
-@pytest.fixture(autouse=True)
-def _json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log lines that can be read here, whatever other tests have loaded."""
-    monkeypatch.setenv("SVCGOV_LOG", "json")
-
-
-@pytest.fixture(params=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Plain functions, then coroutine functions."""
-    kind: str = request.param
-    return kind
-
-
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The log lines so far."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def raising(error: BaseException) -> Callable[[], Any]:
-    """A step that raises."""
-
-    def step() -> Any:
-        raise error
-
-    return step
-
+from .making import Made, raising
 
 # -- the shape --------------------------------------------------------------------------------------------------------
 
@@ -219,7 +167,7 @@ def test_a_call_whose_deadline_has_passed_does_not_begin(kind: str) -> None:
     """Nobody waits for it any more."""
     made = Made(kind)
     with pytest.raises(DeadlineExceededError):
-        made.handler(http(x_request_deadline_ms="0"), Context())
+        made.handler({}, Context(left=0.0))
     assert made.seen == []
 
 
@@ -314,96 +262,3 @@ def test_a_coroutine_handler_is_cancelled_by_its_time_out() -> None:
 
     with pytest.raises(svcgov.errors.CallTimeoutError):
         handler({}, None)
-
-
-# -- the log line -----------------------------------------------------------------------------------------------------
-
-
-def test_one_line_says_what_happened(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whose call it was, how it ended, and the ids that lead on."""
-    made = Made(kind, clock=ManualClock())
-    made.steps.append(lambda: {"statusCode": 201})
-    made.handler(traced(x_svcgov_colour="blue"), Context(request_id="id-1"))
-    (line,) = lines(capsys)
-    assert line == {
-        "timestamp": "2023-11-14T22:13:20.000Z",
-        "level": "info",
-        "event": "svcgov.call",
-        "service": "orders",
-        "version": "7",
-        "outcome": "ok",
-        "duration_ms": 0.0,
-        "method": "POST",
-        "path": "/orders",
-        "status": 201,
-        "trace_id": TRACE_ID,
-        "span_id": made.seen[0].trace.span_id,
-        "request_id": "id-1",
-        "colour": "blue",
-        "trigger": "http",
-        "cold_start": True,
-    }
-
-
-def test_the_line_tells_of_an_error_and_not_its_message(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A message may hold secrets; no status is claimed, since the platform makes that answer."""
-    made = Made(kind)
-    made.steps.append(raising(LookupError("password=hunter2")))
-    with pytest.raises(LookupError):
-        made.handler(http(), Context())
-    (line,) = lines(capsys)
-    assert (line["level"], line["outcome"], line["error"]) == ("error", "raised", "LookupError")
-    assert "status" not in line
-    assert "hunter2" not in json.dumps(line)
-
-
-def test_the_line_tells_of_a_late_answer(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It was returned, but after its deadline."""
-    clock = ManualClock()
-    made = Made(kind, clock=clock)
-    made.steps.append(lambda: clock.advance(3.5))
-    made.handler({}, Context(left=3.0))
-    (line,) = lines(capsys)
-    assert (line["outcome"], line["late"], line["duration_ms"]) == ("ok", True, 3500.0)
-
-
-def test_the_line_tells_of_a_refusal(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which is no failure of the function's."""
-    gate = bulkhead(1)
-    made = Made(kind, policy=gate)
-    with gate, pytest.raises(BulkheadFullError):
-        made.handler({}, None)
-    (line,) = lines(capsys)
-    assert (line["level"], line["outcome"], line["error"]) == ("warning", "refused", "BulkheadFullError")
-
-
-def test_a_log_that_raises_is_reported_once_and_the_answer_stands(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Governance never takes the function down."""
-    made = Made(kind)
-    log: Any = made.governor._access_log()
-    log.call = raising(OSError("disk full"))
-    assert made.handler({}, None) == {}
-    assert made.handler({}, None) == {}
-    assert capsys.readouterr().err.count("could not be logged") == 1
-
-
-def test_a_carrier_that_cannot_be_read_is_reported_and_the_function_called(
-    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever goes wrong on our side."""
-    monkeypatch.setattr("svcgov.inbound.handler.incoming", lambda headers, colours: 1 / 0)
-    made = Made(kind)
-    assert made.handler(traced(), Context()) is not None
-    assert "could not be read: ZeroDivisionError" in capsys.readouterr().err
-
-
-def test_with_everything_disabled_the_shape_stays(
-    kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Policies pass every call through; a coroutine handler is still a plain function, and its line is written."""
-    monkeypatch.setenv("SVCGOV_DISABLED", "1")
-    gate = bulkhead(1)
-    with pytest.warns(svcgov.errors.ConfigWarning, match="SVCGOV_DISABLED=1"), gate:
-        made = Made(kind, policy=gate)
-        assert made.handler({"a": 1}, None) == {"a": 1}
-    assert len(lines(capsys)) == 1

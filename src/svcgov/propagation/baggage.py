@@ -22,7 +22,10 @@ _PLAIN = _LETTERS | frozenset(b"!#$&'()*+-./:<=>?@[]^_`{|}~")  # baggage-octet o
 def read(headers: Mapping[str, str]) -> dict[str, str]:
     """The members that can be read, decoded; of a key that comes twice, the last one."""
     found: dict[str, str] = {}
-    for member in headers.get(HEADER, "")[:_BYTES].split(",")[:_MEMBERS]:
+    carried = headers.get(HEADER)
+    if not carried:
+        return found
+    for member in carried[:_BYTES].split(",")[:_MEMBERS]:
         key, sign, value = member.partition(";")[0].partition("=")
         key = key.strip()
         if sign and key and _TOKEN.issuperset(key.encode()):

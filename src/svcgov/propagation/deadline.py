@@ -25,10 +25,11 @@ _LONGEST = 7 * 86400.0
 
 def read(headers: Mapping[str, str]) -> float | None:
     """Seconds that the caller still waits, or None when it does not say."""
-    left = [_number(headers.get(name, ""), 0.001) for name in _MILLISECONDS]
+    left = [_number(headers[name], 0.001) for name in _MILLISECONDS if name in headers]
     grpc = headers.get("grpc-timeout", "").strip()
-    left.append(_number(grpc[:-1], _GRPC.get(grpc[-1:], 0.0)))
-    return min((seconds for seconds in left if seconds is not None), default=None)
+    if grpc:
+        left.append(_number(grpc[:-1], _GRPC.get(grpc[-1:], 0.0)))
+    return min((seconds for seconds in left if seconds is not None), default=None) if left else None
 
 
 def write(left: float, headers: dict[str, str]) -> None:

@@ -1,0 +1,108 @@
+"""An ASGI application: each request governed, whatever framework it is written in.
+
+A request: the headers are read, the context is set, the policies are passed, the application is called, one line is logged.
+
+Rule 1: only requests over HTTP are governed; websockets, the lifespan and whatever else a server says pass through.
+Rule 2: a call ends with the last piece of its body; the policies hold until the application has returned.
+Rule 3: what was set in the context before the request is there again after it.
+Rule 4: an answer of ours is sent only where none has begun.
+"""
+
+from __future__ import annotations
+
+from ._answers import answer_to
+from .invocation import begin, end, keep, named_like, named_request, no_loops, restore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any
+
+    from .._core._context import Identity
+    from ..pipeline import Pipeline
+    from ..typing import Clock
+    from ._answers import Answer
+    from .invocation import Log
+
+    Send = Callable[[Any], Awaitable[None]]
+
+
+def asgi(
+    app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock, every: bool
+) -> Callable[..., Any]:
+    """Govern *app* by *pipeline*; *every* makes answers of refusals from the author's own calls too.
+
+    Raises:
+        ConfigError: for a policy that calls more than once.
+    """
+    no_loops(pipeline, "asgi.policy")
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    governed = pipeline.around(named_like(app, asked), clock=clock)
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        began = clock.monotonic()
+        kept = keep()
+        headers = headers_of(scope.get("headers", ()))
+        request_id = named_request(headers)
+        invocation = begin(identity, began, headers, platform="asgi", trigger="http", request_id=request_id, raw=scope)
+        sent = Sent(send, clock)
+        error: BaseException | None = None
+        try:
+            await governed(scope, receive, sent.send)
+        except BaseException as raised:
+            error = raised
+            answer = answer_to(raised, every=every) if sent.status is None else None
+            if answer is None:
+                raise
+            await _answer(sent.send, answer)
+        finally:
+            http = {"method": scope.get("method"), "path": scope.get("path"), "status": sent.status}
+            end(log, invocation, error=error, began=began, ended=sent.ended or clock.monotonic(), **http)
+            restore(kept)
+            del error  # its traceback holds this frame
+
+    return named_like(app, serve)
+
+
+class Sent:
+    """What has been sent of one answer."""
+
+    __slots__ = ("_clock", "_send", "ended", "status")
+
+    def __init__(self, send: Send, clock: Clock) -> None:
+        self._send = send
+        self._clock = clock
+        self.status: int | None = None
+        self.ended: float | None = None
+
+    async def send(self, message: Any) -> None:
+        """Send a piece, and look which one it is."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+        if kind == "http.response.body" and not message.get("more_body", False):
+            self.ended = self._clock.monotonic()
+
+
+def headers_of(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case; a header that came more than once is one list (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for raw, value in given:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers
+
+
+async def _answer(send: Send, answer: Answer) -> None:
+    body = answer.body.encode()
+    headers = {**answer.headers, "content-length": str(len(body))}
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

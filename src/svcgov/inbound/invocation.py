@@ -1,0 +1,128 @@
+"""The invocation: made of what came along with a call, and set for as long as the call lasts.
+
+Rule 1: whoever begins one does so in a context of its own, which ends with the call.
+Rule 2: what goes wrong here is reported once, and the call goes on without it.
+"""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+
+from .._core._callable import origin_of
+from .._core._context import ATTEMPT, DEADLINE, INVOCATION, NOWHERE, REPEATABLE, Invocation
+from .._core._report import report_once
+from ..errors import ConfigError
+from ..propagation import trace
+from ..propagation._carrier import incoming
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+    from typing import Any, Protocol
+
+    from .._core._context import Identity
+    from ..pipeline import Pipeline
+
+    class Log(Protocol):
+        """Where a call is written down."""
+
+        def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **more: Any) -> None:
+            """Write one line."""
+            ...
+
+
+_LONGEST_ID = 128  # characters of a request's id that are taken from outside
+
+
+def begin(
+    identity: Identity,
+    now: float,
+    headers: Mapping[str, str],
+    *,
+    platform: str,
+    trigger: str,
+    request_id: str = "",
+    left: float | None = None,
+    waited_for: bool = True,
+    raw: Any = None,
+) -> Invocation:
+    """Read *headers*, and set the context of this call.
+
+    *left* is what the platform leaves, in seconds. A deadline in the headers holds only where somebody is *waited_for*.
+    """
+    invocation, deadline = NOWHERE, None
+    try:
+        carried = incoming(headers, colours=identity.colours)
+        said = carried.left if waited_for else None
+        tightest = said if left is None or (said is not None and said < left) else left
+        deadline = None if tightest is None else now + tightest
+        invocation = Invocation(
+            platform=platform,
+            service=identity.service,
+            version=identity.version,
+            colour=carried.colour,
+            request_id=request_id,
+            trigger=trigger,
+            deadline=deadline,
+            cold_start=identity.first_call(),
+            headers=headers,
+            trace=trace.begin() if carried.trace is None else trace.child(carried.trace),
+            baggage=carried.baggage,
+            raw=raw,
+        )
+    except Exception as failure:
+        report_once(f"{platform}.begin", f"what came along with a call could not be read: {failure!r}")
+    INVOCATION.set(invocation)
+    DEADLINE.set(deadline)
+    ATTEMPT.set(1)
+    REPEATABLE.set(None)
+    return invocation
+
+
+def keep() -> list[Token[Any]]:
+    """What is set in the context now, for `restore`."""
+    return [
+        INVOCATION.set(INVOCATION.get()),
+        DEADLINE.set(DEADLINE.get()),
+        ATTEMPT.set(ATTEMPT.get()),
+        REPEATABLE.set(REPEATABLE.get()),
+    ]
+
+
+def restore(kept: list[Token[Any]]) -> None:
+    """Set everything as it was. A coroutine that is thrown away ends in somebody else's context: that one is left alone."""
+    try:
+        for token in kept:
+            token.var.reset(token)
+    except ValueError:
+        pass
+
+
+def named_request(headers: Mapping[str, str]) -> str:
+    """The id that whoever stands in front gave the request, if it may go into a log."""
+    given = headers.get("x-request-id", "")
+    return given if len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else ""
+
+
+def named_like(app: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """*fn* with the name of *app*, which may be an object with more in it than a function should have."""
+    update_wrapper(fn, origin_of(app), ("__module__", "__name__", "__qualname__", "__doc__"), ())
+    fn.__wrapped__ = app  # type: ignore[attr-defined]  # as functools does
+    return fn
+
+
+def no_loops(pipeline: Pipeline, path: str) -> None:
+    """Raise a `ConfigError` for policies that call more than once: an answer that has begun cannot be begun again."""
+    for policy in pipeline.policies:
+        if policy.shape == "loop":
+            raise ConfigError(path, policy, "policies that call once (a retry belongs around the calls inside)")
+
+
+def end(log: Log, invocation: Invocation, *, error: BaseException | None, began: float, ended: float, **more: Any) -> None:
+    """Write down how the call went; *more* are fields of the line."""
+    late = invocation.deadline is not None and ended > invocation.deadline
+    try:
+        log.call(invocation, error=error, took=ended - began, late=late, **more)
+    except Exception as failure:
+        report_once(f"{invocation.platform}.end", f"the end of a call could not be logged: {failure!r}")

@@ -1,0 +1,178 @@
+"""A WSGI application: each request governed, whatever framework it is written in.
+
+A request: the headers are read, the policies are entered, the application is called, its body is handed on piece by piece,
+one line is logged.
+
+Rule 1: each request runs in a copy of the context of its own, and so does every piece of its body: a thread that serves one
+        request after another never shows one what belongs to the other.
+Rule 2: a call ends with its body: exhausted, closed, or broken off by an error. The policies hold until then.
+Rule 3: an answer of ours is given only where none has begun.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+
+from .._core._callable import name_of
+from ..errors import DeadlineExceededError
+from ._answers import answer_to
+from .invocation import begin, end, named_like, named_request, no_loops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextvars import Context
+    from typing import Any
+
+    from .._core._context import Identity, Invocation
+    from ..pipeline import Pipeline
+    from ..typing import Clock
+    from ._answers import Answer
+    from .invocation import Log
+
+
+def wsgi(
+    app: Callable[..., Iterable[bytes]], *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock, every: bool
+) -> Callable[..., Iterable[bytes]]:
+    """Govern *app* by *pipeline*; *every* makes answers of refusals from the author's own calls too.
+
+    Raises:
+        ConfigError: for a policy that calls more than once.
+    """
+    no_loops(pipeline, "wsgi.policy")
+    name = pipeline.name or name_of(app)
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        call = Call(environ, start_response, log=log, clock=clock, pipeline=pipeline, every=every)
+        return call.made(app, identity, name)
+
+    return named_like(app, serve)
+
+
+class Call:
+    """One request, from its beginning to the end of its body, which it is."""
+
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+        *,
+        log: Log,
+        clock: Clock,
+        pipeline: Pipeline,
+        every: bool,
+    ) -> None:
+        self._environ = environ
+        self._start_response = start_response
+        self._log = log
+        self._clock = clock
+        self._pipeline = pipeline
+        self._every = every
+        self._context: Context = copy_context()
+        self._status: int | None = None
+        self._entered = False
+        self._ended = False
+        self._body: Any = ()
+        self._pieces: Iterator[bytes] = iter(())
+        self._began = clock.monotonic()
+        self._invocation: Invocation
+
+    def made(self, app: Callable[..., Iterable[bytes]], identity: Identity, name: str) -> Iterable[bytes]:
+        """Ask the application, unless the policies refuse; what it raises is raised."""
+        try:
+            self._context.run(self._begin, identity, name)
+        except BaseException as error:
+            return self._broken(error, answered=True)
+        try:
+            self._body = self._context.run(app, self._environ, self._start)
+            self._pieces = self._context.run(iter, self._body)
+        except BaseException as error:
+            return self._broken(error, answered=self._every)
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return self._context.run(next, self._pieces)
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            (piece,) = self._broken(error, answered=self._every)
+            self._pieces = iter(())
+            return piece
+
+    def close(self) -> None:
+        """The server is done with the body, read to its end or not."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._context.run(close)
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
+
+    def _begin(self, identity: Identity, name: str) -> None:
+        headers = headers_of(self._environ)
+        request_id = named_request(headers)
+        self._invocation = begin(
+            identity, self._began, headers, platform="wsgi", trigger="http", request_id=request_id, raw=self._environ
+        )
+        deadline = self._invocation.deadline
+        if deadline is not None and deadline <= self._began:
+            raise DeadlineExceededError(name, "expired")
+        if self._pipeline.policies:
+            self._pipeline.__enter__()
+            self._entered = True
+
+    def _start(self, status: str, headers: Any, *more: Any) -> Any:
+        """What the application calls to begin its answer."""
+        self._status = int(status[:3])
+        return self._start_response(status, headers, *more)
+
+    def _broken(self, error: BaseException, *, answered: bool) -> list[bytes]:
+        """An answer of ours in place of one that has not begun; else *error* goes on to the server."""
+        answer = answer_to(error, every=True) if answered and self._status is None else None
+        if answer is None:
+            self._end(error)
+            raise error
+        self._status = answer.status
+        self._end(error)
+        return self._answer(answer)
+
+    def _answer(self, answer: Answer) -> list[bytes]:
+        body = answer.body.encode()
+        headers = [(name.title(), value) for name, value in answer.headers.items()]
+        self._start_response(f"{answer.status} {answer.title}", [*headers, ("Content-Length", str(len(body)))])
+        return [b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else body]
+
+    def _end(self, error: BaseException | None) -> None:
+        """Once: leave the policies, and write down how it went."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if self._entered:
+                self._context.run(self._pipeline.__exit__, None if error is None else type(error), error, None)
+        finally:
+            environ = self._environ
+            http = {"method": environ.get("REQUEST_METHOD"), "path": path_of(environ), "status": self._status}
+            end(self._log, self._invocation, error=error, began=self._began, ended=self._clock.monotonic(), **http)
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Names in lower case and with dashes, as they came."""
+    headers = {}
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            headers[key[5:].replace("_", "-").lower()] = value
+    return headers
+
+
+def path_of(environ: Mapping[str, Any]) -> str:
+    """The path without the query; a server hands it on as bytes in the guise of text (PEP 3333)."""
+    raw = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
+    return raw.encode("latin-1", "replace").decode("utf-8", "replace")
