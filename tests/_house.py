@@ -22,7 +22,7 @@ LAYERS = (
     ("policies", "propagation"),
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
-    ("governor",),
+    ("governor", "_default"),
     ("__init__", "cli", "agent", "testing"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
@@ -32,6 +32,7 @@ OWNERS = {  # third-party package: the rooms that may bring it in
     "limits": ("registry/",),
     "opentelemetry": ("propagation/trace", "telemetry/"),
     "pybreaker": ("policies/circuit_breaker",),
+    "pytest": ("testing/pytest_plugin",),
     "redis": ("policies/_pybreaker",),
     "structlog": ("telemetry/access_log",),
     "tornado": ("policies/_pybreaker",),

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from _worlds import AsyncWorld, Facts, World
-from svcgov import governor
 from svcgov._core import _environment, _report
 from svcgov._core._listeners import PROCESS
 from svcgov._core._names import NAMES
+from svcgov._default import DEFAULT
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_VERSION", raising=False)
     NAMES.forget()
-    governor.DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
+    DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
     _environment._warned.clear()
     _report._said.clear()
     yield

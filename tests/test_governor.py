@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import httpx2
 import pytest
 
 import svcgov
-from svcgov import Governor, governor
+from svcgov import Governor, _default
+from svcgov._default import DEFAULT
 from svcgov.errors import ConfigError
 from svcgov.testing import ManualClock
 
@@ -125,10 +127,19 @@ def test_every_policy_can_be_made_through_it() -> None:
         _ = made.errors  # type: ignore[attr-defined]  # that is the point
 
 
-def test_the_functions_of_the_package_are_those_of_the_default_one() -> None:
+def test_the_functions_of_the_package_are_those_of_one_governor() -> None:
     """One process, one service, unless somebody wants it otherwise."""
-    assert svcgov.handler.__self__ is governor.DEFAULT  # type: ignore[attr-defined]  # a bound method
-    assert svcgov.govern.__self__ is governor.DEFAULT  # type: ignore[attr-defined]  # likewise
+    svcgov.handler(lambda event, context: None, service="orders")
+    assert DEFAULT.identity.service == "orders"
+    with pytest.raises(ConfigError, match=r"handler\.service"):
+        svcgov.handler(service="payments")(lambda event, context: None)
+
+
+@pytest.mark.parametrize("name", [name for name in _default.__all__ if name != "DEFAULT"])
+def test_a_function_of_the_package_is_called_as_the_method_is(name: str) -> None:
+    """The same arguments, with the same defaults."""
+    function, method = (inspect.signature(getattr(one, name)) for one in (svcgov, DEFAULT))
+    assert function == method
 
 
 @pytest.mark.parametrize("policy", ["payments", 7, {"retry": {}}])

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ._core._backoff import Backoff as Backoff
     from ._core._durations import Rate as Rate
     from ._core._durations import seconds as seconds
+    from ._core._here import colour as colour
+    from ._core._here import current as current
+    from ._core._here import current_attempt as current_attempt
+    from ._core._here import remaining as remaining
+    from ._default import asgi as asgi
+    from ._default import batch as batch
+    from ._default import govern as govern
+    from ._default import handler as handler
+    from ._default import listen as listen
+    from ._default import message as message
+    from ._default import wsgi as wsgi
     from .governor import Governor as Governor
-    from .governor import asgi as asgi
-    from .governor import batch as batch
-    from .governor import colour as colour
-    from .governor import current as current
-    from .governor import current_attempt as current_attempt
-    from .governor import govern as govern
-    from .governor import handler as handler
-    from .governor import listen as listen
-    from .governor import message as message
-    from .governor import remaining as remaining
-    from .governor import wsgi as wsgi
     from .pipeline import Pipeline as Pipeline
     from .policies.budget import budget as budget
     from .policies.bulkhead import bulkhead as bulkhead
@@ -43,24 +43,24 @@ _HOMES = {
     "Governor": "governor",
     "Pipeline": "pipeline",
     "Rate": "_core._durations",
-    "asgi": "governor",
-    "batch": "governor",
+    "asgi": "_default",
+    "batch": "_default",
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
     "circuit_breaker": "policies.circuit_breaker",
-    "colour": "governor",
-    "current": "governor",
-    "current_attempt": "governor",
-    "govern": "governor",
-    "handler": "governor",
-    "listen": "governor",
-    "message": "governor",
+    "colour": "_core._here",
+    "current": "_core._here",
+    "current_attempt": "_core._here",
+    "govern": "_default",
+    "handler": "_default",
+    "listen": "_default",
+    "message": "_default",
     "rate_limit": "policies.rate_limit",
-    "remaining": "governor",
+    "remaining": "_core._here",
     "retry": "policies.retry",
     "seconds": "_core._durations",
     "timeout": "policies.timeout",
-    "wsgi": "governor",
+    "wsgi": "_default",
 }
 _MODULES = ("errors", "facts", "policies", "testing", "typing")
 

@@ -1,7 +1,7 @@
 """The governor: the one place where the parts meet.
 
 It knows who is running, keeps what is made through it apart (its *scope*), and hands the parts to one another: the
-handlers get a log and an identity, the clients a pipeline. The module's functions use the default one.
+handlers get a log and an identity, the clients a pipeline. The functions of the package are those of one (`_default`).
 
 Rule: nothing is imported before somebody asks for it: a function that governs a client only never loads a handler.
 """
@@ -13,7 +13,6 @@ from functools import partial
 from ._core._clock import SYSTEM
 from ._core._context import Identity, well_coloured
 from ._core._environment import text, words
-from ._core._here import colour, current, current_attempt, remaining
 from ._core._listeners import PROCESS
 from ._core._names import check_name, scoped
 from .errors import ConfigError
@@ -23,15 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
+    from . import pipeline as pipelines
+    from ._core._durations import Rate
     from .facts import Fact
     from .inbound.batch import Batch, Message
-    from .pipeline import Pipeline, Policy
-    from .policies.budget import budget
-    from .policies.bulkhead import bulkhead
-    from .policies.circuit_breaker import CircuitBreaker, Options
-    from .policies.rate_limit import rate_limit
-    from .policies.retry import retry
-    from .policies.timeout import timeout
+    from .pipeline import Policy
+    from .policies import budget as budgets
+    from .policies import bulkhead as bulkheads
+    from .policies import circuit_breaker as breakers
+    from .policies import rate_limit as rate_limits
+    from .policies import retry as retries
+    from .policies import timeout as timeouts
     from .telemetry.access_log import AccessLog
     from .typing import Clock, Duration
 
@@ -39,22 +40,9 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
     Errors: TypeAlias = Literal["raise", "map"]
-    Policies: TypeAlias = Policy | Pipeline | Sequence[Policy | Pipeline] | None
+    Policies: TypeAlias = Policy | pipelines.Pipeline | Sequence[Policy | pipelines.Pipeline] | None
 
-__all__ = [
-    "Governor",
-    "asgi",
-    "batch",
-    "colour",
-    "current",
-    "current_attempt",
-    "govern",
-    "handler",
-    "listen",
-    "message",
-    "remaining",
-    "wsgi",
-]
+__all__ = ["Governor"]
 
 _MADE_HERE = {
     "Pipeline": "pipeline",
@@ -116,13 +104,34 @@ class Governor:
         return self._identity
 
     if TYPE_CHECKING:
-        Pipeline = staticmethod(Pipeline)
-        budget = staticmethod(budget)
-        bulkhead = staticmethod(bulkhead)
-        rate_limit = staticmethod(rate_limit)
-        retry = staticmethod(retry)
-        timeout = staticmethod(timeout)
         circuit_breaker: _Breaks
+
+        def Pipeline(self, *policies: Policy | pipelines.Pipeline, name: str | None = None) -> pipelines.Pipeline:  # noqa: N802
+            """As `svcgov.Pipeline`."""
+            ...
+
+        def budget(self, name: str | None = None, **options: Unpack[budgets.Options]) -> budgets.Budget:
+            """As `svcgov.budget`."""
+            ...
+
+        def bulkhead(self, limit: int, **options: Unpack[bulkheads.Options]) -> bulkheads.Bulkhead:
+            """As `svcgov.bulkhead`."""
+            ...
+
+        def rate_limit(
+            self, limit: str | Rate | Sequence[str | Rate], **options: Unpack[rate_limits.Options]
+        ) -> rate_limits.RateLimit:
+            """As `svcgov.rate_limit`."""
+            ...
+
+        def retry(self, **options: Unpack[retries.Options]) -> retries.Retry:
+            """As `svcgov.retry`."""
+            ...
+
+        def timeout(self, seconds: Duration | None, **options: Unpack[timeouts.Options]) -> timeouts.Timeout:
+            """As `svcgov.timeout`."""
+            ...
+
     else:
 
         def __getattr__(self, name):
@@ -138,7 +147,7 @@ class Governor:
         @overload
         def handler(
             self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> _Handles: ...
+        ) -> Handles: ...
         @overload
         def handler(
             self,
@@ -305,9 +314,9 @@ if TYPE_CHECKING:
         @overload
         def __call__(self, name: Callable[P, R], /) -> Callable[P, R]: ...
         @overload
-        def __call__(self, name: str | None = None, **options: Unpack[Options]) -> CircuitBreaker: ...
+        def __call__(self, name: str | None = None, **options: Unpack[breakers.Options]) -> breakers.CircuitBreaker: ...
 
-    class _Handles(Protocol):
+    class Handles(Protocol):
         """The decorator of a handler, sync or async."""
 
         @overload
@@ -323,13 +332,3 @@ def _colours(given: Sequence[str], path: str) -> frozenset[str]:
         if one != "*" and not well_coloured(one):
             raise ConfigError(path, one, '"*", or 1 to 64 letters, digits or . _ -')
     return frozenset(given)
-
-
-DEFAULT = Governor()
-asgi = DEFAULT.asgi
-wsgi = DEFAULT.wsgi
-batch = DEFAULT.batch
-message = DEFAULT.message
-handler = DEFAULT.handler
-govern = DEFAULT.govern
-listen = DEFAULT.listen
