@@ -88,7 +88,7 @@ class Governor:
         self._version = version
         self._colours = None if colours is None else _colours(colours, "Governor.colours")
         self.scope = scope
-        self.clock = clock or SYSTEM
+        self.clock: Clock = clock or SYSTEM
         self._identity: Identity | None = None
         self._log: AccessLog | None = None
 

@@ -66,9 +66,9 @@ class Identity:
     __slots__ = ("_cold", "colours", "service", "version")
 
     def __init__(self, *, service: str, version: str, colours: frozenset[str]) -> None:
-        self.service = service
-        self.version = version
-        self.colours = colours
+        self.service: str = service
+        self.version: str = version
+        self.colours: frozenset[str] = colours
         self._cold = True
 
     def first_call(self) -> bool:

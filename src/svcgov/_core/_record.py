@@ -25,11 +25,11 @@ class Record:
     __slots__ = ("cancelled", "counts", "failed", "refused", "total")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
-        self.total = [0.0]
-        self.failed = 0
-        self.refused = 0
-        self.cancelled = 0
+        self.counts: list[int] = [0] * (len(BOUNDS) + 1)
+        self.total: list[float] = [0.0]
+        self.failed: int = 0
+        self.refused: int = 0
+        self.cancelled: int = 0
 
     def end(self, error: BaseException) -> None:
         """Count a call that did not return: refused, failed, or else cancelled."""

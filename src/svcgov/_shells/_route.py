@@ -47,10 +47,10 @@ class Route:
     def __init__(
         self, *, name: str, clock: Callable[[], float], limit: Any, gate: Gate, inner: Callable[[float, Any, Any], Any]
     ) -> None:
-        self.name = name
-        self.clock = clock
-        self.limit = limit
-        self.gate = gate
-        self.admit = gate.admit
-        self.settle = gate.settle
-        self.inner = inner
+        self.name: str = name
+        self.clock: Callable[[], float] = clock
+        self.limit: Any = limit
+        self.gate: Gate = gate
+        self.admit: Callable[[float], Permit] = gate.admit
+        self.settle: Callable[[Permit, BaseException | None, float], None] = gate.settle
+        self.inner: Callable[[float, Any, Any], Any] = inner

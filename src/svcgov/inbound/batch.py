@@ -47,9 +47,9 @@ class Message:
     __slots__ = ("_identity", "_tokens", "id", "raw", "source")
 
     def __init__(self, record: Any, identity: Identity) -> None:
-        self.raw = record
-        self.id = id_of(record)
-        self.source = source_of(record)
+        self.raw: Any = record
+        self.id: str = id_of(record)
+        self.source: str = source_of(record)
         self._identity = identity
         self._tokens: list[Token[Invocation]] = []
 
@@ -107,7 +107,7 @@ class Item(Message):
     def __init__(self, record: Any, identity: Identity, batch: Batch) -> None:
         super().__init__(record, identity)
         self._batch = batch
-        self.state = "waiting"
+        self.state: str = "waiting"
         self.error: BaseException | None = None
 
     def __enter__(self) -> Self:
