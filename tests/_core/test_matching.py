@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from _worlds import Answer
-from svcgov._core._matching import Matcher, headers_of, status_of
+from svcgov._core._matching import Matcher, headers_of, leaves, status_of
 from svcgov.errors import CallTimeoutError, ConfigError, DeadlineExceededError, RateLimitedError
 
 
@@ -168,3 +168,46 @@ def test_headers_are_found_where_clients_keep_them() -> None:
     assert headers_of(error) == {"a": "b"}
     error.headers = 5  # type: ignore[attr-defined]
     assert headers_of(error) == {}
+
+
+@pytest.mark.extras
+def test_an_error_that_wraps_another_says_what_that_one_says() -> None:
+    """Some clients put what happened into an argument of what they raise."""
+    requests: Any = import_module("requests")
+    urllib3: Any = import_module("urllib3")
+    broken = urllib3.exceptions.ProtocolError("aborted", ConnectionResetError())
+    late = urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("h"), "/", "slow")
+    for inner, word, other in ((broken, "connection", "timeout"), (late, "timeout", "connection")):
+        assert means(word, requests.ConnectionError(inner))
+        assert not means(other, requests.ConnectionError(inner))
+    assert means("connection", requests.exceptions.ChunkedEncodingError("broke off"))
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_means_what_each_of_its_errors_means() -> None:
+    """By type, status, word and function; a group type means the group."""
+    group = ExceptionGroup("several", [Answer(503), ExceptionGroup("more", [Answer(500)])])
+    assert means("5xx", group)
+    assert means([503, 500], group)
+    assert not means(503, group)
+    assert not means(OSError, group)
+    assert means(ExceptionGroup, group)
+    assert means(lambda error: isinstance(error, Answer), group) is True
+
+
+def test_the_longest_wait_for_a_group_counts() -> None:
+    """Zero is a wait; a negative one is a no, whatever the others are."""
+    group = ExceptionGroup("several", [ValueError(2.0), ValueError("1s"), ValueError(True)])
+    assert means(lambda error: error.args[0], group) == 2.0
+    assert means(lambda error: 0, group) == 0.0
+    assert means(lambda error: -1 if error.args[0] == "1s" else 3, group) == -1.0
+    assert means(lambda error: error.args[0] != "1s", group) is False
+
+
+def test_the_errors_of_a_group_are_those_of_the_groups_in_it_too() -> None:
+    """An error that is no group is its own only one."""
+    one, two, three = KeyError(), OSError(), ValueError()
+    assert list(leaves(ExceptionGroup("a", [one, ExceptionGroup("b", [two, three])]))) == [one, two, three]
+    assert list(leaves(one)) == [one]

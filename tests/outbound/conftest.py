@@ -1,4 +1,4 @@
-"""The four worlds."""
+"""The four worlds of httpx, and two plain clients."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .plain import CLIENTS
 from .worlds import NAMES, WORLDS, Clock, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .plain import Client
     from .worlds import World
 
 
@@ -30,6 +32,13 @@ def sync_world(request: pytest.FixtureRequest) -> Iterator[World]:
 def async_world(request: pytest.FixtureRequest) -> Iterator[World]:
     """For what only tasks show."""
     yield from opened(*request.param)
+
+
+@pytest.fixture(params=CLIENTS, ids=[one.name for one in CLIENTS])
+def plain(request: pytest.FixtureRequest) -> Client:
+    """requests and urllib3."""
+    made: Client = request.param
+    return made
 
 
 @pytest.fixture

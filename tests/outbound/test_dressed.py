@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from svcgov import errors
-from svcgov.outbound._dressed import _rebuild, dress
+from svcgov.outbound._dressed import _rebuild, clothes_of
+from svcgov.outbound._dressed import dress as dress_in
 from svcgov.policies.circuit_breaker import BrokenCircuitError
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ LATE: list[SvcgovError] = [
     errors.DeadlineExceededError("payments", "expired"),
     errors.CallTimeoutError("timeout", "attempt", 0.5),
 ]
+
+
+def dress(error: SvcgovError, package: Any, request: Any, like: BaseException | None = None) -> SvcgovError:
+    """In the clothes of one of the packages."""
+    clothes = clothes_of(package, root="TransportError", refused="TransportError", late="TimeoutException")
+    return dress_in(error, clothes, request, like)
 
 
 def fresh(error: SvcgovError) -> Any:

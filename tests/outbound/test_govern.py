@@ -119,7 +119,7 @@ def test_threads_that_govern_one_client_at_once_govern_it_once() -> None:
 def test_no_client_library_is_imported_to_recognise_a_client() -> None:
     """A function that uses one pays for that one."""
     code = (
-        "import sys, svcgov.outbound.govern, svcgov.outbound.httpx\n"
-        "sys.exit(any(name.partition('.')[0] in ('httpx', 'httpx2', 'httpcore') for name in sys.modules))"
+        "import sys, svcgov.outbound.govern, svcgov.outbound.httpx, svcgov.outbound.requests, svcgov.outbound.urllib3\n"
+        "sys.exit(any(name.partition('.')[0] in ('httpx', 'httpx2', 'requests', 'urllib3', 'ssl') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,16 +8,18 @@ Words and what they mean::
     transient    connection, timeout, and the statuses that invite another try
 
 Rule 1: client libraries are recognised by the names of their classes: none is imported to find out.
-Rule 2: a status is read from ``error.response.status_code`` or ``error.status``; headers stand beside it.
+Rule 2: a group of errors is meant if every error in it is.
+Rule 3: a status is read from ``error.response.status_code`` or ``error.status``; headers stand beside it.
 """
 
 from __future__ import annotations
 
 from ..errors import ConfigError, RejectedError
+from ._durations import as_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -42,6 +44,8 @@ _WRAPPERS = frozenset({"requests", "urllib3", "urllib"})  # their errors tell of
 
 class Ignored(Exception):  # a marker that gates are told, and nobody raises
     """The verdict of a block that said ``permit.ignore()``."""
+
+
 _NONE: frozenset[Any] = frozenset()  # each empty one made anew would take as much room as a full one
 
 
@@ -64,11 +68,27 @@ class Matcher:
         """A truth, or (from a function) the seconds to wait before another try. A function's own error passes through."""
         if isinstance(error, self.types):
             return True
+        if isinstance(error, BaseExceptionGroup):
+            return self._all_of(error)
         if self.statuses and status_of(error) in self.statuses:
             return True
         if self.words and self._spoken_of(error):
             return True
         return self.predicate(error) if self.predicate is not None else False
+
+    def _all_of(self, group: BaseExceptionGroup[Any]) -> Any:
+        """What it thinks of each error in *group*: a group is meant if every one is, and the longest wait is waited."""
+        longest: float | None = None
+        for leaf in leaves(group):
+            verdict = self.matches(leaf)
+            wait = wait_of(verdict)
+            if wait is None and not verdict:
+                return False
+            if wait is not None:
+                if wait < 0:
+                    return wait
+                longest = wait if longest is None else max(longest, wait)
+        return True if longest is None else longest
 
     @property
     def speaks_http(self) -> bool:
@@ -126,6 +146,22 @@ def _word_of(kind: type[BaseException]) -> list[str]:
         if base.__name__ in _CONNECTION.get(package, ()):
             return [] if issubclass(kind, RejectedError) else ["connection"]  # a refusal, in the clothes of a client
     return []
+
+
+def wait_of(verdict: Any) -> float | None:
+    """The seconds that a function of the error names, or None when its answer is a truth and no duration."""
+    if isinstance(verdict, (int, float)) and not isinstance(verdict, bool):
+        return float(verdict)
+    return as_seconds(verdict)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors that *error* consists of: those in a group and in the groups within it, or itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def status_of(error: BaseException) -> int | None:

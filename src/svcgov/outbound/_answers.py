@@ -9,7 +9,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
 _ASKS_TO_COME_BACK = frozenset({408, 425, 429})
@@ -24,7 +23,7 @@ class AnswerError(Exception):
     """A failing answer, on its way through the policies.
 
     Attributes:
-        response: the client's response, not read yet.
+        response: the client's response, not closed yet.
         request: the client's request.
     """
 
@@ -37,9 +36,10 @@ class AnswerError(Exception):
         self.request = request
 
     def __str__(self) -> str:
-        return f"answered {self.response.status_code} to {self.request.method} {self.request.url}"
+        status = getattr(self.response, "status_code", None) or self.response.status
+        return f"answered {status} to {self.request.method} {self.request.url}"
 
 
-def answer_error_of(package: ModuleType) -> type[AnswerError]:
-    """The `AnswerError` of a client: also its ``HTTPStatusError``, so that policies can be told of that one."""
-    return type("AnswerError", (AnswerError, package.HTTPStatusError), {"__module__": __name__})
+def answer_error_of(theirs: type[Exception]) -> type[AnswerError]:
+    """The `AnswerError` of a client: also *theirs*, its error about statuses, so that policies can be told of that one."""
+    return type("AnswerError", (AnswerError, theirs), {"__module__": __name__})

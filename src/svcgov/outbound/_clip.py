@@ -1,7 +1,8 @@
 """The client's own time-outs, clipped to the deadline.
 
-A client asks for the time-out of each stage (a free connection, connect, write, read) when the stage begins. So the
-mapping it asks answers with what is left at *that* moment: four stages of 1 s each do not make 4 s.
+httpx asks for the time-out of each stage (a free connection, connect, write, read) when the stage begins. So the
+mapping it asks answers with what is left at *that* moment: four stages of 1 s each do not make 4 s. urllib3, and requests
+on top of it, are told a total before the attempt, and count down by themselves.
 
 Rule 1: never looser than the client's own.
 Rule 2: a client of tasks gets a *grace* beyond the deadline. Tasks are cancelled at their deadlines, and a cancellation
@@ -53,9 +54,7 @@ class Clipped(dict[str, "float | None"]):
         own = self._own.get(stage, default)
         if self._end is None or stage not in STAGES:
             return own
-        left = self._end - self._clock()
-        if left < LEAST:
-            left = LEAST
+        left = max(self._end - self._clock(), LEAST)
         self.by_us = own is None or left < own
         return left if self.by_us else own
 
@@ -75,3 +74,30 @@ class Clipped(dict[str, "float | None"]):
         """The head has arrived: from now on the caller's *deadline* holds."""
         self._deadline = deadline
         self._end = None if deadline is None else deadline + self._grace
+
+
+class Allowed:
+    """What an attempt is allowed, for clients that are told before it."""
+
+    __slots__ = ("_clock", "_deadline", "began")
+
+    def __init__(self, deadline: float, *, clock: Callable[[], float], began: float) -> None:
+        self._deadline = deadline
+        self._clock = clock
+        self.began = began
+
+    def within(self, timeout: Any) -> Any:
+        """A copy of the client's own ``urllib3.Timeout``, cut down to what is left in all."""
+        left = max(self.seconds, LEAST)
+        own = timeout.total  # a number, None, or the mark of a default that is none
+        timeout.total = min(own, left) if isinstance(own, (int, float)) else left
+        return timeout
+
+    def expired(self) -> bool:
+        """Whether a time-out that has just happened was the deadline's."""
+        return self._clock() >= self._deadline - LEAST
+
+    @property
+    def seconds(self) -> float:
+        """How long the attempt was allowed to take."""
+        return max(0.0, self._deadline - self.began)

@@ -7,6 +7,7 @@ Rule 2: an equal repeat does nothing; a different one is a `ConfigError`, since 
 from __future__ import annotations
 
 from _thread import allocate_lock
+from importlib import import_module
 
 from .._core._callable import identity_of
 from .._core._frozen import Frozen
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     C = TypeVar("C")
 
 _MARK = "__svcgov__"
-_GOVERNABLE = "a client that can be governed: Client or AsyncClient of httpx2 or httpx"
+_GOVERNABLE = (
+    "a client that can be governed: Client or AsyncClient of httpx2 or httpx, a Session of requests, a PoolManager of urllib3"
+)
+_FILES = {  # by package and class
+    ("httpx2", "Client"): "httpx",
+    ("httpx2", "AsyncClient"): "httpx",
+    ("httpx", "Client"): "httpx",
+    ("httpx", "AsyncClient"): "httpx",
+    ("requests", "Session"): "requests",
+    ("urllib3", "PoolManager"): "urllib3",
+}
 _lock = allocate_lock()
 
 
@@ -43,7 +54,7 @@ def govern(client: C, /, *, target: str | None, pipeline: Pipeline) -> C:
     """Put *pipeline* around the requests of *client*, and return the same object.
 
     Args:
-        client: a client of httpx2 or httpx, sync or async.
+        client: a client of httpx2 or httpx, sync or async, a session of requests, or a pool manager of urllib3.
         target: the name of the service that it calls; None when it calls hosts that are not ours.
         pipeline: the policies; an empty one propagates, clips and records only.
 
@@ -67,10 +78,9 @@ def govern(client: C, /, *, target: str | None, pipeline: Pipeline) -> C:
 def _adapter(client: object) -> tuple[ModuleType, type]:
     """The file that governs such a client, and the class that it is recognised by."""
     for base in type(client).__mro__:
-        if base.__module__.partition(".")[0] in ("httpx2", "httpx") and base.__name__ in ("Client", "AsyncClient"):
-            from . import httpx
-
-            return httpx, base
+        file = _FILES.get((base.__module__.partition(".")[0], base.__name__))
+        if file is not None:
+            return import_module(f"{__package__}.{file}"), base
     raise ConfigError("govern.client", client, _GOVERNABLE)
 
 

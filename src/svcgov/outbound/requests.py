@@ -1,0 +1,224 @@
+"""requests: in front of ``Session.send``, by a class of ours above the session's own.
+
+So whatever patches ``Session.send`` or an adapter is inside an attempt, and sees each one. Each hop of a redirect is a
+request of its own, with attempts of its own: the session follows redirects here, outside the policies. A call ends when
+the head of the answer has arrived, or, unless the answer is streamed, when the session has read all of it.
+
+Rule 1: hooks and cookies of the session see a request once; a hook that asks again (digest authentication) is governed.
+Rule 2: an adapter's own retries are off while the policies retry, and untouched else.
+Rule 3: a session that was pickled or copied is a plain one, as the rest of what a pickle leaves out.
+"""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlsplit
+
+from ..errors import SvcgovError
+from ..propagation._carrier import outgoing
+from ._answers import answer_error_of, failing
+from ._clip import Allowed
+from ._dressed import clothes_of
+from ._edge import Edge, Exchange, become, rewinds, sender, through, with_headers
+from .urllib3 import allow_body, quiet, retries_in, time_out_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..pipeline import Pipeline
+
+_NO_HOOKS: dict[str, Any] = {"response": []}
+
+
+def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline) -> None:
+    """Put *pipeline* around every request that *session* sends."""
+    edge = RequestsEdge(sys.modules["requests"], target, retries=retries_in(pipeline))
+    edge.govern(sender(edge), pipeline, package="requests", client="Session")
+    session._svcgov = edge
+    become(session, GovernedSession)
+
+
+class RequestsEdge(Edge):
+    """One governed session."""
+
+    def __init__(self, package: Any, target: str | None, *, retries: bool) -> None:
+        errors = package.exceptions
+        clothes = clothes_of(errors, root="RequestException", refused="ConnectionError", late="Timeout", sign=_signed)
+        super().__init__(clothes, answer_error_of(errors.HTTPError), target)
+        self.late = (errors.Timeout, errors.ConnectionError)  # what times out in a body is a ConnectionError
+        self.package = package
+        self.retries = retries
+        self._urllib3 = sys.modules["urllib3"]
+
+    def governs(self, request: Any) -> bool:
+        """Whether *request* can be sent at all, and is our business."""
+        if not isinstance(request, self.package.PreparedRequest) or not isinstance(request.url, str):
+            return False
+        try:
+            url = urlsplit(request.url)
+            return not self.passes(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+        except ValueError:  # no URL that anybody could send to
+            return False
+
+    def hop(self, send: Callable[..., Any], request: Any, options: dict[str, Any]) -> Any:
+        """One request through the policies: *send* is the session's own, or an adapter's."""
+        exchange = Hop(send, request, options, replayable=_replayable(request))
+        response = through(self, exchange)
+        response.request = request
+        return response
+
+    def prepare(self, exchange: Any) -> tuple[Any, dict[str, Any]]:
+        """The request to send now, and with what options."""
+        request = exchange.request
+        again = exchange.sent
+        now, deadline = self.attempt(exchange)
+        if again and not isinstance(request.body, (str, bytes, type(None))):
+            request.body.seek(request._body_position)
+        attempt = object.__new__(type(request))  # a copy by hand: the library's own copies all the cookies
+        attempt.__dict__.update(request.__dict__)
+        attempt.hooks = _NO_HOOKS
+        headers = outgoing(now, ours=self._ours)
+        if headers:
+            attempt.headers = with_headers(request.headers.copy(), headers)
+        options = exchange.options
+        if deadline is not None:
+            exchange.clip = Allowed(deadline, clock=self._governed.route.clock, began=now)
+            options = {**options, "timeout": exchange.clip.within(self.own_timeout(options.get("timeout")))}
+        return attempt, options
+
+    def own_timeout(self, timeout: Any) -> Any:
+        """The caller's *timeout* in the form that urllib3 has for it, and nobody else's."""
+        if isinstance(timeout, self._urllib3.Timeout):
+            return timeout.clone()
+        connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        return self._urllib3.Timeout(connect=connect, read=read)
+
+    def judge(self, exchange: Any, response: Any) -> Any:
+        """The answer is there, whole or to be streamed."""
+        options = exchange.options
+        if exchange.clip is not None and options.get("stream") and hasattr(response.raw, "connection"):
+            left = None if exchange.deadline is None else exchange.deadline - self._governed.route.clock()
+            allow_body(response.raw, self.own_timeout(options.get("timeout")), left)
+        if not failing(response.status_code):
+            return response
+        response.request = exchange.request
+        raise self.failure(exchange, response)
+
+    def like(self, error: BaseException) -> BaseException | None:
+        """A time-out in a body, or after retries of the adapter's own, is told of in the first argument only."""
+        if isinstance(error, self.clothes.late):
+            return error
+        cause = error.args[0] if error.args else None
+        known = isinstance(cause, Exception) and time_out_in(cause, self._urllib3.exceptions)
+        return error if known else None
+
+    def ended(self, exchange: Exchange, error: BaseException) -> BaseException:
+        """The error speaks of the caller's request."""
+        if isinstance(error, self.clothes.root) and not isinstance(error, SvcgovError):
+            error.request = exchange.request  # type: ignore[attr-defined]  # every error of requests has it
+        return super().ended(exchange, error)
+
+
+class Hop(Exchange):
+    """One request that a session sends, and with what options."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, send: Callable[..., Any], request: Any, options: dict[str, Any], *, replayable: bool) -> None:
+        def sent(prepared: tuple[Any, dict[str, Any]]) -> Any:
+            attempt, options = prepared
+            return send(attempt, **options)
+
+        super().__init__(sent, request, replayable=replayable)
+        self.options = options
+
+
+class GovernedSession:
+    """What a governed session is besides its own class."""
+
+    def send(self: Any, request: Any, **options: Any) -> Any:
+        """Send *request* through the policies, and each request that a redirect leads to."""
+        edge = self._svcgov
+        own = super().send  # type: ignore[misc]  # of the session's own class
+        if not edge.governs(request):
+            return own(request, **options)
+        options.setdefault("stream", self.stream)
+        options.setdefault("verify", self.verify)
+        options.setdefault("cert", self.cert)
+        if "proxies" not in options:
+            options["proxies"] = edge.package.utils.resolve_proxies(request, self.proxies, self.trust_env)
+        follow = options.pop("allow_redirects", True)
+        response = first = edge.hop(own, request, {**options, "allow_redirects": False})
+        if any(request.hooks.values()):
+            response = _hooked(self, edge, response, request, options)
+        if not follow or (response._next is None and response is first):
+            return response
+        response._next = None  # told not to follow, the session has looked it up
+        hops: list[Any] = [response, *self.resolve_redirects(response, request, **options)]
+        last = hops.pop()
+        if hops:
+            last.history = hops
+        return last
+
+    def get_adapter(self: Any, url: str) -> Any:
+        """The adapter for *url*, without retries of its own where the policies retry."""
+        adapter = super().get_adapter(url)  # type: ignore[misc]  # as above
+        retries = getattr(adapter, "max_retries", None)
+        if not self._svcgov.retries or retries is None or not (retries.total != 0 or retries.status_forcelist):
+            return adapter
+        other = object.__new__(type(adapter))  # in place it would be without retries for its other sessions, too
+        other.__dict__.update(adapter.__dict__)
+        other.max_retries = quiet(retries).new(read=False)  # what breaks then is told as it is
+        return other
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _plain(super().__reduce_ex__(0))  # later protocols insist on the class that the object has
+
+
+class Connection:
+    """The adapter that an answer came through, for hooks that ask again: through the policies, as the first time."""
+
+    def __init__(self, adapter: Any, edge: RequestsEdge) -> None:
+        self._adapter = adapter
+        self._edge = edge
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send *request*."""
+        return self._edge.hop(self._adapter.send, request, options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+
+def _hooked(session: Any, edge: RequestsEdge, response: Any, request: Any, options: dict[str, Any]) -> Any:
+    """What the hooks of *request* make of *response*; from a further answer of theirs the session takes the cookies."""
+    response.connection = Connection(response.connection, edge)
+    hooked = edge.package.hooks.dispatch_hook("response", request.hooks, response, **options)
+    if hooked is not response:
+        for one in (*hooked.history, hooked):
+            edge.package.cookies.extract_cookies_to_jar(session.cookies, one.request, one.raw)
+        if not options["stream"]:
+            _ = hooked.content  # reads it
+    return hooked
+
+
+def _replayable(request: Any) -> bool:
+    body = request.body
+    if body is None or isinstance(body, (str, bytes)):
+        return True
+    return isinstance(request._body_position, int) and rewinds(body)  # requests has noted where it began
+
+
+def _signed(error: Any, request: Any) -> None:
+    error.request, error.response = request, None
+
+
+def _plain(part: Any) -> Any:
+    """A part of what a pickle is made of, with the session's own class in place of ours, and nothing else of ours."""
+    if isinstance(part, tuple):
+        return tuple(map(_plain, part))
+    if isinstance(part, dict):
+        return {name: value for name, value in part.items() if name not in ("_svcgov", "__svcgov__")}
+    return part.__mro__[2] if isinstance(part, type) and issubclass(part, GovernedSession) else part
