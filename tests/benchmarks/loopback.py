@@ -1,4 +1,4 @@
-"""Section `http`: a GET through httpx2 to a server of its own on loopback, plain and fully governed, in turns."""
+"""Section `http`: a GET to a server of its own on loopback, plain and fully governed, in turns."""
 
 from __future__ import annotations
 
@@ -50,12 +50,14 @@ def http(*, quick: bool) -> Figures:
     """Rates of the governed client beside those of the plain one."""
     rounds = 3 if quick else 25
     with serving() as url:
-        plain, ours = _alternately(url, rounds)
+        plain, ours = _alternately(_httpx2(), governed_client(_httpx2()), url, rounds)
         shares = asyncio.run(_at_once(url, rounds))
+        sessions = _alternately(_requests(), governed_client(_requests()), url, rounds)
     added = [(b - a) * 1e6 for a, b in zip(plain, ours, strict=True)]
     return {
         "sync": _share(plain, ours),
         "async": _share(*shares),
+        "requests": _share(*sessions),
         "plain": spread(time * 1e6 for time in plain),
         "added": spread(added),
     }
@@ -65,10 +67,19 @@ def _share(plain: list[float], ours: list[float]) -> Spread:
     return spread(100 * a / b for a, b in zip(plain, ours, strict=True))
 
 
-def _alternately(url: str, rounds: int) -> tuple[list[float], list[float]]:
+def _httpx2() -> Any:
+    return import_module("httpx2").Client(trust_env=False)
+
+
+def _requests() -> Any:
+    session = import_module("requests").Session()
+    session.trust_env = False
+    return session
+
+
+def _alternately(plain: Any, ours: Any, url: str, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds per request, one figure per round, of both clients."""
-    httpx2 = import_module("httpx2")
-    with httpx2.Client(trust_env=False) as plain, governed_client(httpx2.Client(trust_env=False)) as ours:
+    with plain, ours:
         times: dict[Any, list[float]] = {plain: [], ours: []}
         for turn in range(2 * rounds + 2):
             client = (plain, ours, ours, plain)[turn % 4]  # neither is always the first

@@ -141,6 +141,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "http": (
         Row("sync", "GET on loopback through httpx2: of the plain rate", "%", least=95.0, moonshot=98.0),
         Row("async", "the same, AsyncClient, 20 at a time", "%", least=95.0, moonshot=98.0),
+        Row("requests", "the same through requests", "%", least=95.0, moonshot=98.0),
         Row("plain", "plain GET", "us"),
         Row("added", "added to it", "us"),
     ),
