@@ -24,7 +24,7 @@ UNIT = [
     "tests/propagation",
     *map(str, sorted(pathlib.Path("tests").glob("test_pipeline*.py"))),
     "tests/test_policy.py",
-    "tests/test_testing.py",
+    *map(str, sorted(pathlib.Path("tests").glob("test_testing*.py"))),
 ]
 
 nox.options.sessions = ["tests", "lint", "types", "coverage", "docs"]

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "svcgov"
 
 LAYERS = (
     ("_core", "errors", "facts", "typing"),
-    ("_policy", "pipeline", "_shells"),
+    ("_describe", "_policy", "_process", "pipeline", "_shells"),
     ("policies", "propagation"),
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
@@ -41,6 +41,8 @@ OWNERS = {  # third-party package: the rooms that may bring it in
 WAITING = ("_shells/", "inbound/", "outbound/", "testing")
 DOORS = {  # functions elsewhere that wait for what the shells do
     "_core/_clock:SystemClock.asleep",
+    "_policy:Enterable.__aenter__",
+    "_policy:Gated.__aenter__",
     "pipeline:Pipeline.acall",
     "policies/circuit_breaker:CircuitBreaker.call_async",
 }

@@ -16,13 +16,13 @@ CHANGES = {
     "Seats.admit": {"used"},
     "Seats.settle": {"used"},
     "Gcra.admit": {"at", "spent"},
-    "Circuit.settle": {"at", "in_row", "[]"},
+    "Circuit.settle": {"at", "in_row", "ok", "[]"},
     "Record.end": {"refused", "failed", "cancelled"},
     "Budget.deposit": {"calls"},
     "head": {"[]"},
     "head of coroutines": {"[]"},
-    "loop": {"calls"},
-    "loop of coroutines": {"calls"},
+    "loop": {"calls", "cancelled"},
+    "loop of coroutines": {"calls", "cancelled"},
 }
 
 

@@ -12,6 +12,7 @@ from sybil.document import Document
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import svcgov
+from svcgov._core._budget import BudgetSettings
 from svcgov.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
 
 if TYPE_CHECKING:
@@ -82,6 +83,17 @@ def test_the_table_of_defaults_has_the_numbers_of_the_code(page: str) -> None:
     for name, field in POLICIES[page].settings_class._fields.items():
         if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
             assert said[name].split()[0] == f"{field.default:g}", name
+
+
+def test_the_page_of_the_budget_has_every_setting() -> None:
+    """In its table of settings, with the numbers of the code; ``min_per_second`` is another way to say one of them."""
+    table = (GUIDE / "budget.md").read_text().partition("| setting |")[2].partition("\n\n")[0]
+    said = {row[1].strip("` "): row[2].split() for row in (line.split("|") for line in table.splitlines()[2:])}
+    fields = BudgetSettings._fields
+    assert set(said) - BESIDE - {"min_per_second"} == set(fields) - {"kind"}
+    assert {name: said[name][0] for name in set(fields) - {"kind"}} == {
+        name: f"{field.default:g}" for name, field in fields.items() if name != "kind"
+    }
 
 
 def test_the_reference_has_every_public_name() -> None:

@@ -94,7 +94,11 @@ def test_every_allowed_difference_is_there(name: str, plain: str, other: str) ->
 
 def test_every_inner_frame_awaits_in_one_world_and_in_the_other_not(plain: str, other: str) -> None:
     """But for those that hand the coroutine on: a forgotten ``async`` is no mirror image."""
-    inner = {name for name in functions(plain, ast.FunctionDef) if name.endswith((".call", "again.again", "direct.direct"))}
+    inner = {
+        name
+        for name in functions(plain, ast.FunctionDef)
+        if name.endswith((".call", "again.again", "watched.watched", "direct.direct"))
+    }
     exempt = {f"{name}.call" for name in PLAIN_IN_BOTH}
     assert len(inner) >= 9
     assert functions(plain, ast.AsyncFunctionDef) == set()
@@ -115,7 +119,7 @@ def test_every_inner_call_is_awaited_in_the_mirror(other: str) -> None:
     inward = []
     for frame in tree.body:
         calls = [node for node in ast.walk(frame) if isinstance(node, ast.Call)]
-        onwards = [call for call in calls if ast.unparse(call.func) in ("inner", "route.inner", "fn", "again")]
+        onwards = [call for call in calls if ast.unparse(call.func) in ("inner", "route.inner", "fn", "again", "watched")]
         inward += [(getattr(frame, "name", ""), id(call) in waits) for call in onwards]
     assert {name for name, is_awaited in inward if not is_awaited} == PLAIN_IN_BOTH
     assert len(inward) >= 9

@@ -29,7 +29,7 @@ def all_five(world: World) -> Pipeline:
         bulkhead(9, clock=clock),
         retry(on=ConnectionError, clock=clock),
         rate_limit("9/s", clock=clock),
-        circuit_breaker(clock=clock),
+        circuit_breaker(slow_call_duration=30, clock=clock),
     )
 
 

@@ -257,7 +257,7 @@ def test_inside_a_call_one_can_ask_about_it(world: World) -> None:
 
 def busy() -> tuple[Pipeline, Any, Any]:
     """A pipeline of all kinds that refuses nothing, its bulkhead and its breaker."""
-    gate, breaker = bulkhead(5000), circuit_breaker(window=50, failure_rate=1.0)
+    gate, breaker = bulkhead(5000), circuit_breaker(window=50, failure_rate=1.0, slow_call_duration=60)
     return Pipeline(timeout(60), gate, retry(on=OSError, budget=None, backoff=0), rate_limit("100000/s"), breaker), gate, breaker
 
 

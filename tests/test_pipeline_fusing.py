@@ -157,4 +157,4 @@ def test_a_gate_inside_two_functions_is_one_gate(world: World) -> None:
 
     with pytest.raises(BulkheadFullError):
         world.run(gate(plain if world.name == "sync" else coroutine))
-    assert gate.snapshot() == {"limit": 1, "in_use": 0, "refused": 1}
+    assert gate.snapshot() == {"limit": 1, "in_use": 0, "waiting": 0, "refused": 1}

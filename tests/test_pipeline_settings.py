@@ -153,7 +153,7 @@ def test_the_switch_turns_policies_off(way: str, value: str, world: World, monke
         for _ in range(2):
             getattr(world, way)(Pipeline(gate), "answer")()
     assert len(warned) == 1
-    assert gate.snapshot() == {"limit": 1, "in_use": 1, "refused": 0}
+    assert gate.snapshot() == {"limit": 1, "in_use": 1, "waiting": 0, "refused": 0}
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "timeout"])

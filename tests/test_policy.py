@@ -93,8 +93,8 @@ def test_counts_and_permits_outlive_a_change(world: World) -> None:
         gate.reconfigure({"limit": 1})
         return gate.snapshot()
 
-    assert world.governed(gate, shrink)() == {"limit": 1, "in_use": 1, "refused": 0}
-    assert gate.snapshot() == {"limit": 1, "in_use": 0, "refused": 0}
+    assert world.governed(gate, shrink)() == {"limit": 1, "in_use": 1, "waiting": 0, "refused": 0}
+    assert gate.snapshot() == {"limit": 1, "in_use": 0, "waiting": 0, "refused": 0}
 
 
 def test_what_was_said_anew_is_declared() -> None:

@@ -23,11 +23,20 @@ DELAY = "a Backoff, a duration >= 0 s, a list of them, or a function of attempt 
 INITIAL = 'a duration >= 0.0001 s and <= 604800 s, such as 2.5 or "500ms"'
 SHARE = "a share above 0 to 1"
 NAME = "1 to 128 letters, digits or . _ : -"
-RETRY = "one of on, ignore, attempts, backoff, min_attempt_time, budget, retry_after, idempotent"
-BREAKER = (
-    "one of failure_rate, window, min_calls, consecutive_failures, open_for, open_jitter, "
-    "half_open_calls, half_open_max_wait, on, ignore"
+RETRY = (
+    "one of on, ignore, on_result, attempts, backoff, min_attempt_time, budget, retry_after, retry_refused, retry_retried, "
+    "idempotent, on_exhausted"
 )
+BREAKER = (
+    "one of failure_rate, slow_call_rate, slow_call_duration, bad_rate, window, min_calls, failures, consecutive_failures, "
+    "open_for, open_jitter, open_from_answer, max_open_for, half_open_calls, half_open_max_wait, ramp, ramp_steps, "
+    "count_in_flight, on, ignore, on_result, mode, force"
+)
+
+BULKHEAD = "one of limit, max_wait, max_waiting, order, cost, mode, when"
+RATE_LIMIT = "one of limit, burst, algorithm, cost, key, on_missing_key, overrides, max_keys, mode, when"
+KEY = 'a function of the call, "header:x-tenant", "arg:tenant" or "colour"'
+ALGORITHMS = "one of gcra, fixed-window, moving-window, sliding-window"
 
 
 def described(value: Any) -> str:
@@ -88,7 +97,14 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (bulkhead, "10", "bulkhead.limit", LIMIT),
     (bulkhead, INF, "bulkhead.limit", LIMIT),
     (bulkhead, False, "bulkhead.limit", LIMIT),
-    (bulkhead, {"limit": 1, "max_concurrent": 5}, "bulkhead.max_concurrent", "one of limit (did you mean limit?)"),
+    (bulkhead, {"limit": 1, "max_concurrent": 5}, "bulkhead.max_concurrent", f"{BULKHEAD} (did you mean limit?)"),
+    (bulkhead, {"limit": 1, "max_wait": -1}, "bulkhead.max_wait", WEEK_OR_NONE),
+    (bulkhead, {"limit": 1, "max_wait": INF}, "bulkhead.max_wait", WEEK_OR_NONE),
+    (bulkhead, {"limit": 1, "max_waiting": -1}, "bulkhead.max_waiting", "an integer >= 0"),
+    (bulkhead, {"limit": 1, "order": "random"}, "bulkhead.order", "one of fifo, lifo"),
+    (bulkhead, {"limit": 1, "cost": 0}, "bulkhead.cost", "an integer from 1 to the limit, or a function of the call"),
+    (bulkhead, {"limit": 1, "cost": True}, "bulkhead.cost", "an integer from 1 to the limit, or a function of the call"),
+    (bulkhead, {"limit": 3, "cost": 4}, "bulkhead.cost", "an integer from 1 to 3, or a function of the call"),
     # rate limit
     (rate_limit, 100, "rate_limit.limit", RATE),
     (rate_limit, "100", "rate_limit.limit", RATE),
@@ -98,7 +114,23 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (rate_limit, {"limit": "1/s", "burst": 0}, "rate_limit.burst", "an integer >= 1"),
     (rate_limit, {"limit": "1/s", "burst": 1001}, "rate_limit.burst", "an integer from 1 to 1000"),
     (rate_limit, {"limit": "1/s", "burst": 10**9 + 1}, "rate_limit.burst", "an integer from 1 to 1_000_000_000"),
-    (rate_limit, {"limit": "1/s", "bursts": 2}, "rate_limit.bursts", "one of limit, burst (did you mean burst?)"),
+    (rate_limit, {"limit": "1/s", "bursts": 2}, "rate_limit.bursts", f"{RATE_LIMIT} (did you mean burst?)"),
+    (rate_limit, {"limit": "1/s", "key": "cookie:x"}, "rate_limit.key", KEY),
+    (rate_limit, {"limit": "1/s", "key": "header:"}, "rate_limit.key", KEY),
+    (rate_limit, {"limit": "1/s", "key": 5}, "rate_limit.key", KEY),
+    (rate_limit, {"limit": "1/s", "on_missing_key": "allow"}, "rate_limit.on_missing_key", "one of shared, bypass, deny"),
+    (rate_limit, {"limit": "1/s", "overrides": ["vip"]}, "rate_limit.overrides", "limits by keys, or by patterns of keys"),
+    (rate_limit, {"limit": "1/s", "max_keys": 0}, "rate_limit.max_keys", "an integer >= 1"),
+    (rate_limit, {"limit": []}, "rate_limit.limit", "1 to 10 limits"),
+    (rate_limit, {"limit": "1/s", "algorithm": "leaky"}, "rate_limit.algorithm", ALGORITHMS),
+    (rate_limit, {"limit": "1/s", "cost": -1}, "rate_limit.cost", "an integer >= 0"),
+    (
+        rate_limit,
+        {"limit": "1/s", "burst": 2, "algorithm": "fixed-window"},
+        "rate_limit.burst",
+        "none, but with one limit by gcra",
+    ),
+    (rate_limit, {"limit": ["1/s", "9/m"], "burst": 2}, "rate_limit.burst", "none, but with one limit by gcra"),
     # timeout
     (timeout, 0, "timeout.seconds", WEEK),
     (timeout, -1, "timeout.seconds", WEEK),
@@ -116,7 +148,12 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (budget, {"ratio": "20%"}, "budget.ratio", "a number from 0 to 10"),
     (budget, {"min_retries": -1}, "budget.min_retries", "an integer >= 0"),
     (budget, {"ttl": 0.5}, "budget.ttl", 'a duration >= 1 s and <= 60 s, such as 2.5 or "500ms"'),
-    (budget, {"tll": 5}, "budget.tll", "one of ratio, min_retries, ttl (did you mean ttl?)"),
+    (
+        budget,
+        {"tll": 5},
+        "budget.tll",
+        "one of kind, ratio, min_retries, ttl, min_concurrency, tokens, token_ratio (did you mean ttl?)",
+    ),
     # what settings are made of
     (Backoff, {"initial": 0}, "Backoff.initial", INITIAL),
     (Backoff, {"factor": 0.5}, "Backoff.factor", "a number from 1 to 10"),
@@ -213,8 +250,8 @@ def test_a_retry_takes_keyword_arguments_only(given: tuple[Any, ...], hint: str)
     [
         ({"retries": {"attempts": 2}}, "shop.retries", "one of retry, bulkhead"),
         ({"retry": {"attempts": 0}}, "shop.retry.attempts", "an integer >= 1"),
-        ({"bulkhead": {"limit": 2, "size": 3}}, "shop.bulkhead.size", "one of limit"),
-        ({"bulkhead": {5: 3}}, "shop.bulkhead.5", "one of limit"),
+        ({"bulkhead": {"limit": 2, "size": 3}}, "shop.bulkhead.size", BULKHEAD),
+        ({"bulkhead": {5: 3}}, "shop.bulkhead.5", BULKHEAD),
         ({"bulkhead": 10}, "shop.bulkhead", "settings by their names"),
         (5, "shop", "settings by their names"),
     ],

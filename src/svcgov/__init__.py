@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._default import listen as listen
     from ._default import message as message
     from ._default import wsgi as wsgi
+    from ._process import configure as configure
     from .governor import Governor as Governor
     from .pipeline import Pipeline as Pipeline
     from .policies.budget import budget as budget
@@ -48,6 +49,7 @@ _HOMES = {
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
     "circuit_breaker": "policies.circuit_breaker",
+    "configure": "_process",
     "colour": "_core._here",
     "current": "_core._here",
     "current_attempt": "_core._here",

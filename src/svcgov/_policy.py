@@ -7,11 +7,16 @@ Rule 3: gates and time-outs can be entered (``with``), loops cannot: a block can
 
 from __future__ import annotations
 
+import sys
+from sys import getrefcount
+
 from ._core._clock import SYSTEM
 from ._core._environment import disabled
 from ._core._listeners import PROCESS, Listeners
+from ._core._live import born, living
 from ._core._names import NAMES, SCOPE, check_name
-from ._shells._hold import Held, enter, leave
+from ._core._schema import Settings, choice, custom
+from ._shells._hold import Held, enter, enter_in_turn, leave
 from .errors import ConfigError
 
 TYPE_CHECKING = False
@@ -20,13 +25,33 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
-    from ._core._schema import Settings
     from .facts import Fact
     from .typing import Clock
 
     P = ParamSpec("P")
     T = TypeVar("T")
     A = TypeVar("A", bound="Policy")
+
+
+_COUNTED = getattr(sys, "_is_gil_enabled", lambda: True)()  # without a GIL the counts of references say nothing
+
+
+def _when(value: Any, path: str) -> Callable[[Any], object] | None:
+    if value is not None and not callable(value):
+        raise ConfigError(path, value, "a function of the call: true for calls that it is meant for")
+    return value  # type: ignore[no-any-return]  # callable, or None
+
+
+class GateSettings(Settings):
+    """The settings that gates share."""
+
+    mode: str = choice("enforce", "observe", "off", default="enforce")
+    when: Any = custom(_when, default=None)
+
+    def __init_subclass__(cls) -> None:
+        fields = dict(cls._fields)
+        shared = {name: fields.pop(name) for name in GateSettings._fields}
+        cls._fields = fields | shared  # a gate's own come first, where settings are listed
 
 
 class Policy:
@@ -39,6 +64,7 @@ class Policy:
     kind: ClassVar[str]
     shape: ClassVar[Literal["gate", "loop", "limit"]]
     settings_class: ClassVar[type[Settings]]
+    shares: ClassVar[bool] = False  # whether the frames see to its ``mode`` and ``when`` (`GateSettings`)
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that cannot change while the policy is in use
     machine: Any
 
@@ -52,6 +78,7 @@ class Policy:
         self.declared = dict(given)
         self.settings = self.settings_class.of(given, self._path)
         self._build()
+        born(self)
 
     @property
     def name(self) -> str | None:
@@ -65,6 +92,10 @@ class Policy:
     def _build(self) -> None:
         """Make the machine from the settings."""
         raise NotImplementedError(f"{type(self).__name__} makes no machine")
+
+    def renew(self) -> None:
+        """Forget what was counted, as a new one would; settings and listeners stay. For tests."""
+        self._build()
 
     def _tune(self, before: Settings) -> None:
         """Bring the machine, which is in use, to the settings that are now in force."""
@@ -100,6 +131,10 @@ class Policy:
     def _adopt(self, settings: Settings) -> None:
         before, self.settings = self.settings, settings
         self._tune(before)
+        if self.shares and _nested_otherwise(before, settings):
+            for one in living():
+                if self in getattr(one, "policies", ()):
+                    one.route = one.nested()  # type: ignore[attr-defined]  # what has policies is a governed function
 
     def attach(self, *, edge: bool, service: str | None) -> None:
         """Called when it is built into a pipeline, at an *edge* (a governed client, of *service*) or around a function.
@@ -137,7 +172,10 @@ class Enterable:
 
     async def __aenter__(self) -> Held:
         policies = active(self._entered())
-        return enter(self, policies, clock_of(policies).monotonic(), cancel=True)
+        now = clock_of(policies).monotonic()
+        if any(getattr(policy.machine, "asks", False) for policy in policies):
+            return await enter_in_turn(self, policies, now)
+        return enter(self, policies, now, cancel=True)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         leave(self, error)
@@ -145,6 +183,26 @@ class Enterable:
 
 class Gated(Policy, Enterable):
     """A policy that can also be entered: gates and time-outs."""
+
+    _made_with = 0  # references, where it has no name, until it is entered for the first time
+
+    def __enter__(self) -> Held:
+        if self._made_with:
+            more, self._made_with = getrefcount(self) - self._made_with, 0
+            from ._shells._thrown_away import held_by_nobody, warn_of
+
+            if held_by_nobody(more, "with"):
+                warn_of(self)
+        return super().__enter__()
+
+    async def __aenter__(self) -> Held:
+        if self._made_with:
+            more, self._made_with = getrefcount(self) - self._made_with, 0
+            from ._shells._thrown_away import held_by_nobody, warn_of
+
+            if held_by_nobody(more, "async with"):
+                warn_of(self)
+        return await super().__aenter__()
 
     def _entered(self) -> tuple[Policy, ...]:
         return (self,)
@@ -159,14 +217,26 @@ def named(policy: type[A], given: Mapping[str, Any], name: str | None, clock: Cl
         raise ConfigError(f"{policy.kind}.random", random, "a function that returns a number from 0 to 1")
     injected["clock"] = clock or SYSTEM
     if name is None:
-        return policy(given, **injected)
+        made = policy(given, **injected)
+        if _COUNTED and isinstance(made, Gated) and made.shape == "gate":
+            made._made_with = getrefcount(made)
+        return made
     return NAMES.claim(SCOPE.get(), policy.kind, name, given, lambda: policy(given, name=name, **injected))  # type: ignore[no-any-return]  # what make() makes
 
 
 def active(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
-    """Those that ``SVCGOV_DISABLED`` leaves."""
+    """Those that ``SVCGOV_DISABLED`` and their own ``mode`` leave."""
     off = disabled()
-    return tuple(policy for policy in policies if policy.kind not in off) if off else policies
+    return tuple(policy for policy in policies if policy.kind not in off and not _off(policy))
+
+
+def _off(policy: Policy) -> bool:
+    return policy.shares and policy.settings.mode == "off"  # type: ignore[attr-defined]  # as gates that share have
+
+
+def _nested_otherwise(before: Any, after: Any) -> bool:
+    """Whether the frames look different with other settings."""
+    return (before.mode, before.when) != (after.mode, after.when)
 
 
 def clock_of(policies: tuple[Policy, ...], otherwise: Clock = SYSTEM) -> Clock:

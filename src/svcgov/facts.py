@@ -20,9 +20,11 @@ __all__ = [
     "CallRefused",
     "CircuitChanged",
     "Fact",
+    "LeftCallFailed",
     "PredicateFailed",
     "RetryEnded",
     "RetryScheduled",
+    "ThresholdExceeded",
     "TimedOut",
     "TimeoutNotEnforced",
 ]
@@ -47,27 +49,44 @@ class Fact(Frozen):
 
 
 class CallRefused(Fact):
-    """A gate declined a call before it began."""
+    """A gate declined a call before it began, or (*observed*) only looked on and would have."""
 
     kind: str
     reason: str
     retry_after: float | None = None
+    observed: bool = False
 
 
 class CircuitChanged(Fact):
     """A circuit breaker went from one state to another.
 
-    The counts are those of the window that led to it; a rate is None below the minimum of calls.
+    The counts are those of the window that led to it; a rate is None below the minimum of calls. *causes* are all
+    thresholds that held, *cause* is the first of them. *opening* counts the openings in a row.
     """
 
     before: str
     after: str
     cause: str
+    causes: tuple[str, ...] = ()
     calls: int
     failed: int
+    slow: int = 0
     failure_rate: float | None = None
+    slow_call_rate: float | None = None
     open_for: float | None = None
     opening: int = 0
+    origin: Literal["local", "hand", "document"] = "local"
+
+
+class ThresholdExceeded(Fact):
+    """A circuit breaker that only observes would have opened; told again only after its thresholds held no more."""
+
+    causes: tuple[str, ...] = ()
+    calls: int
+    failed: int
+    slow: int = 0
+    failure_rate: float | None = None
+    slow_call_rate: float | None = None
 
 
 class RetryScheduled(Fact):
@@ -82,7 +101,7 @@ class RetryEnded(Fact):
     """No further attempt is made, for *cause*, and the last real error is raised."""
 
     attempts: int
-    cause: Literal["attempts", "budget", "deadline", "refused", "not_retryable", "not_repeatable", "stopped"]
+    cause: Literal["attempts", "budget", "deadline", "refused", "not_retryable", "not_repeatable", "retried", "stopped"]
     error: str
 
 
@@ -97,6 +116,12 @@ class TimedOut(Fact):
 
     seconds: float
     late: bool
+
+
+class LeftCallFailed(Fact):
+    """A call that a time-out had left behind on its worker thread has raised; nobody waited for it any more."""
+
+    error: str
 
 
 class TimeoutNotEnforced(Fact):

@@ -16,16 +16,17 @@ from types import CoroutineType
 
 from ._core._callable import kind_of, name_of, origin_of
 from ._core._clock import SYSTEM
+from ._core._live import born
 from ._core._names import check_name
 from ._core._record import Record
-from ._policy import Enterable, Gated, Policy, active, clock_of, mapping, named
+from ._policy import Enterable, Gated, GateSettings, Policy, active, clock_of, mapping, named
 from ._shells._nest import nest, shell_of
-from .errors import ConfigError
+from .errors import ConfigError, ConfigWarning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from typing import Any, ParamSpec, TypeVar
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from typing import Any, Literal, ParamSpec, TypeVar
 
     from ._shells._route import Route
     from .facts import Fact
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-__all__ = ["Gated", "Governed", "Pipeline", "Policy", "named", "pipeline_of"]
+__all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "named", "pipeline_of"]
 
 
 class Governed:
@@ -64,6 +65,7 @@ class Governed:
         self.clock = clock_of(policies, clock)
         self.record = Record()
         self.route = self.nested()
+        born(self)
 
     def nested(self) -> Route:
         """The frames, made anew."""
@@ -98,6 +100,7 @@ class Pipeline(Enterable):
         self.policies = _flat(policies)
         self._known: list[ref[Governed]] = []  # a tenth of the size of a set of weak references
         self._ways: dict[str, Callable[..., Any]] = {}
+        self._looked = False  # whether it has been warned of
 
     def _entered(self) -> tuple[Policy, ...]:
         for policy in self.policies:
@@ -133,10 +136,27 @@ class Pipeline(Enterable):
             raise TypeError(f"{name_of(fn)} is a generator function: it has only begun when it returns, so govern what drives it")
         for policy in policies:
             policy.attach(edge=edge, service=service)
+        if not edge:
+            self._look(kind_of(target))
         governed = Governed(target, owners=owners, policies=policies, function=name_of(target), clock=clock)
         wrapper = _dressed(governed.wrapper(), target)
         wrapper.__svcgov__ = governed  # type: ignore[attr-defined]  # the mark that a decorator around it looks for
         return wrapper
+
+    def _look(self, kind: str) -> None:
+        """Warn, once, of settings that work, but probably not as meant.
+
+        Not at the edge: a client has time-outs of its own, which the policies around it see.
+        """
+        if self._looked or len(self.policies) < 2:
+            return
+        for outer, blind in blind_spots(self.policies, kind):
+            from warnings import warn
+
+            from ._describe import blindness
+
+            self._looked = True
+            warn(f"{self.label}: {blindness(outer, blind)}", ConfigWarning, stacklevel=4)
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call *fn* through the policies.
@@ -160,6 +180,7 @@ class Pipeline(Enterable):
         if through is None:
             for policy in self.policies:
                 policy.attach(edge=False, service=None)
+            self._look(kind)
             direct = shell_of(kind).direct
             governed = Governed(direct, owners=(self,), policies=self.policies, function=self.label, clock=SYSTEM)
             through = self._ways.setdefault(kind, governed.wrapper())
@@ -189,11 +210,12 @@ class Pipeline(Enterable):
                 raise ConfigError(path, given, f"one {slot} in the pipeline; with several, each is reconfigured by itself")
             policy.changed(given, path)
             todo.append((policy, given))
-        nested = [(governed, governed.nested()) for governed in self._governed()]
+        for governed in self._governed():
+            governed.nested()  # what cannot be nested is found out before anything has changed
         for policy, given in todo:
             policy.reconfigure(given)
-        for governed, route in nested:
-            governed.route = route
+        for governed in self._governed():
+            governed.route = governed.nested()
 
     def _governed(self) -> list[Governed]:
         return [governed for known in list(self._known) if (governed := known()) is not None]
@@ -227,8 +249,35 @@ class Pipeline(Enterable):
             records.setdefault(governed.function, Record()).add(governed.record)
         return {function: record.snapshot() for function, record in records.items()}
 
+    def describe(self, form: Literal["text", "mermaid"] = "text") -> str:
+        """The policies in their order, with their settings, what to know of them, and the functions they stand around.
+
+        Args:
+            form: ``text``, or ``mermaid`` for a flow chart.
+
+        Raises:
+            ConfigError: for another form.
+        """
+        from . import _describe
+
+        if form not in ("text", "mermaid"):
+            raise ConfigError("describe.form", form, "one of text, mermaid")
+        draw = _describe.text if form == "text" else _describe.mermaid
+        return draw(self, [governed for governed in self._governed() if governed.target is not shell_of(governed.kind).direct])
+
     def __repr__(self) -> str:
         return f"Pipeline({' > '.join(policy.label for policy in self.policies)})"
+
+
+def blind_spots(policies: Sequence[Policy], kind: str) -> Iterator[tuple[Policy, Policy]]:
+    """Time-outs that cut calls off around a breaker that has no time-out inside it and does not count slow calls."""
+    for place, policy in enumerate(policies):
+        settings: Any = policy.settings
+        if getattr(settings, "slow_call_duration", 0) is not None or getattr(settings, "mode", "enforce") == "off":
+            continue
+        outside = [one for one in policies[:place] if one.shape == "limit" and (kind == "async" or one.machine.on_thread)]
+        if outside and not any(one.shape == "limit" for one in policies[place:]):
+            yield outside[-1], policy
 
 
 def pipeline_of(policy: object, place: str) -> Pipeline:

@@ -96,9 +96,18 @@ class Gate(Protocol):
 
 
 class Tally(Protocol):
-    """Counts the calls that a retry's budget is a share of."""
+    """Counts the calls that a retry's budget is a share of, and the first attempts that were cancelled.
+
+    While it is ``watched``, calls go by ``enter`` and ``leave`` of the loop.
+    """
 
     calls: int
+    cancelled: int
+    watched: bool
+
+    def around(self, fn: object) -> None:
+        """The loop is built around *fn*, or around whatever it will be given (None)."""
+        ...
 
 
 class Attempts(Protocol):
@@ -119,6 +128,10 @@ class Attempts(Protocol):
         """A further attempt was good."""
         ...
 
+    def close(self) -> None:
+        """The call is over, in whatever way."""
+        ...
+
 
 class Loop(Protocol):
     """Makes further attempts."""
@@ -131,6 +144,27 @@ class Loop(Protocol):
     @property
     def clock(self) -> Clock:
         """What the shells sleep by."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether results are looked at too."""
+        ...
+
+    def judge(self, result: object) -> None:
+        """Raise an error that is a marker when *result* is not acceptable."""
+        ...
+
+    def result_of(self, error: Exception) -> Any:
+        """What to return when the attempts have ended with *error*: the result it marks, or *error* is raised."""
+        ...
+
+    def enter(self) -> Any:
+        """A call begins, where that has to be known."""
+        ...
+
+    def leave(self, stay: Any, good: bool) -> None:
+        """The call is over that has entered."""
         ...
 
     def plan(self) -> Attempts:
@@ -156,12 +190,16 @@ class Limit(Protocol):
         """What it is measured by."""
         ...
 
-    def late(self, took: float) -> None:
-        """A call came to its end after *took* seconds, which was too long; its result stands."""
+    def late(self, took: float, error: Exception | None = None) -> None:
+        """A call came to its end after *took* seconds, which was too long; its result, or its *error*, stands."""
         ...
 
-    def expired(self, reason: str) -> CallTimeoutError:
-        """The error of a call that was cancelled or left; tells the listeners."""
+    def expired(self, reason: str, seconds: float) -> CallTimeoutError:
+        """The error of a call that was cancelled or left after *seconds*, its own or those of a tighter deadline; told."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """A call that was left behind on its thread has raised *error*, for which nobody waits any more."""
         ...
 
 

@@ -87,7 +87,7 @@ def test_the_same_module_may_say_it_anew() -> None:
     made = make(ORDERS, 3)
     with made:
         assert make(ORDERS, 5) is made
-        assert made.snapshot() == {"limit": 5, "in_use": 1, "refused": 0}
+        assert made.snapshot() == {"limit": 5, "in_use": 1, "waiting": 0, "refused": 0}
     with pytest.raises(ConfigError):
         make(PAYMENTS, 3)
     assert make(PAYMENTS, 5) is made

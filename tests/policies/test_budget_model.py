@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from svcgov import budget, retry
 from svcgov._core._names import NAMES
+from svcgov._core._pots import Window
 from svcgov.errors import ConfigError
 from svcgov.testing import ManualClock
 
@@ -164,7 +165,8 @@ class BudgetModel(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         if hasattr(self, "budget"):
-            assert len(self.budget._deposited) == len(self.budget._withdrawn) == 10
+            assert isinstance(self.budget._pot, Window)
+            assert len(self.budget._pot.deposited) == len(self.budget._pot.withdrawn) == 10
 
 
 TestTheBudgetEqualsItsModel = BudgetModel.TestCase

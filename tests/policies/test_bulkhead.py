@@ -104,7 +104,7 @@ def test_a_refused_call_changes_nothing_but_the_count_of_refusals(variant: bool,
     call = world.governed(gate)
     with occupied(gate, 2):
         call.fails(BulkheadFullError, times=5)
-        assert gate.snapshot() == {"limit": 2, "in_use": 2, "refused": 5}
+        assert gate.snapshot() == {"limit": 2, "in_use": 2, "waiting": 0, "refused": 5}
 
 
 def test_a_permit_comes_back_when_a_gate_inside_refuses(world: World) -> None:
@@ -150,7 +150,7 @@ def test_a_smaller_limit_takes_no_permit_away(variant: bool, world: World) -> No
     call = world.governed(gate, "answer")
     with occupied(gate, 1), occupied(gate, 2):
         gate.reconfigure({"limit": 2})
-        assert gate.snapshot() == {"limit": 2, "in_use": 3, "refused": 0}
+        assert gate.snapshot() == {"limit": 2, "in_use": 3, "waiting": 0, "refused": 0}
         call.fails(BulkheadFullError)
     with occupied(gate, 2):
         call.fails(BulkheadFullError)
@@ -216,7 +216,7 @@ def test_a_listener_that_raises_changes_nothing(world: World, capsys: pytest.Cap
     with gate:
         call.fails(BulkheadFullError, times=2)
     call()
-    assert gate.snapshot() == {"limit": 1, "in_use": 0, "refused": 2}
+    assert gate.snapshot() == {"limit": 1, "in_use": 0, "waiting": 0, "refused": 2}
     assert capsys.readouterr().err.count("burst") == 1
 
 

@@ -76,7 +76,7 @@ class BulkheadModel(RuleBasedStateMachine):
     @invariant()
     def agree(self) -> None:
         """Permits out are the calls inside, never fewer than none."""
-        assert self.gate.snapshot() == {"limit": self.limit, "in_use": len(self.inside), "refused": self.refused}
+        assert self.gate.snapshot() == {"limit": self.limit, "in_use": len(self.inside), "waiting": 0, "refused": self.refused}
 
 
 TestBulkheadModel = BulkheadModel.TestCase

@@ -76,7 +76,7 @@ def test_what_a_refusal_promises_holds_at_any_reading_of_the_clock(limit: str, s
     clock = ManualClock()
     clock.advance(start)
     gate = rate_limit(limit, clock=clock)
-    passed(gate, gate.settings.limit.n)
+    passed(gate, gate.settings.limits[0].n)
     for _ in range(20):
         wait = refused(gate).retry_after
         assert wait is not None
@@ -97,7 +97,7 @@ def test_a_burst_is_exactly_what_was_said(limit: str, start: float, variant: boo
     clock = ManualClock()
     gate = rate_limit(limit, clock=clock)
     clock.advance(start)
-    n = gate.settings.limit.n
+    n = gate.settings.limits[0].n
     assert passed(gate, n + 3) == n
 
 
@@ -106,7 +106,7 @@ def test_a_lone_caller_at_the_pace_is_never_refused(limit: str, variant: bool) -
     """Evenly spaced, with no burst to live on, for ten thousand calls, at a clock that has run for months."""
     clock = ManualClock()
     gate = rate_limit(limit, burst=1, clock=clock)
-    rate = gate.settings.limit
+    (rate,) = gate.settings.limits
     refusals = 0
     for number in range(10_000):
         clock.advance(1e7 + number * rate.seconds / rate.n - clock.monotonic())
@@ -172,7 +172,7 @@ def test_a_refused_call_takes_nothing(variant: bool, world: World) -> None:
         call()
     waits = {error.retry_after for error in call.fails(RateLimitedError, times=100) if isinstance(error, RateLimitedError)}
     assert waits == {0.5}
-    assert gate.snapshot() == {"limit": 2, "window": 1.0, "remaining": 0, "refused": 100}
+    assert gate.snapshot() == {"limit": 2, "window": 1.0, "remaining": 0, "reset": 1.0, "refused": 100}
     world.clock.advance(0.5)
     call()
 
@@ -313,11 +313,12 @@ def test_the_same_limit_anew_changes_nothing() -> None:
     """Said with other words too."""
     clock = ManualClock()
     gate = rate_limit("2/second", clock=clock)
+    machine: Any = gate.machine
     passed(gate, 1)
     clock.advance(0.1)
     for same in ({}, {"limit": "2 per second"}, {"limit": Rate(2, "1s")}):
         gate.reconfigure(same)
-        assert (gate.machine.spent, gate.machine.at) == (0.5, 0.0)
+        assert (machine.spent, machine.at) == (0.5, 0.0)
 
 
 def test_a_wrong_limit_changes_nothing() -> None:

@@ -92,13 +92,18 @@ def test_facts_tell_of_every_attempt_and_of_the_end(world: World, facts: Facts) 
 
 
 def test_the_snapshot_has_four_counts(world: World) -> None:
-    """Calls begun, further attempts, calls that recovered, calls that gave up."""
+    """Good and bad ends, each with and without a further attempt; beside them what was cut short."""
     policy = again(world)
-    call = world.governed(policy, "good", ConnectionError(), "good", ConnectionError())
+    steps = ("good", ConnectionError(), "good", *[ConnectionError()] * 3, KeyError(), KeyboardInterrupt())
+    call = world.governed(policy, *steps, ConnectionError(), KeyboardInterrupt(), "good")
     call()
     call()
     call.fails(ConnectionError)
-    assert policy.snapshot() == {"calls": 3, "retries": 3, "recovered": 1, "gave_up": 1}
+    call.fails(KeyError)
+    call.fails(KeyboardInterrupt, times=2)
+    call()
+    ends = {"good": 2, "recovered": 1, "failed": 1, "gave_up": 1, "cancelled": 2}
+    assert policy.snapshot() == {"calls": 7, "retries": 4, **ends}
 
 
 def test_other_settings_are_in_force_at_the_next_call(world: World) -> None:

@@ -113,7 +113,7 @@ def test_a_wait_that_was_overslept_is_no_attempt(world: World, facts: Facts) -> 
         world.clock.call_at(1.0, lambda: world.clock.freeze(100))
         call.fails(ConnectionError)
         assert [(fact.attempts, fact.cause) for fact in facts.of(RetryEnded)] == [(1, "deadline")]
-        assert policy.snapshot() == {"calls": 1, "retries": 0, "recovered": 0, "gave_up": 1}
+        assert (policy.snapshot()["retries"], policy.snapshot()["failed"]) == (0, 1)
     else:
         call.fails(ConnectionError)
         assert call.count == 3

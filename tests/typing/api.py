@@ -146,6 +146,10 @@ def blocks() -> None:
         pass
     with retry(on=ConnectionError):  # type: ignore[attr-defined]
         pass
+    for attempt in retry(on=ConnectionError):
+        with attempt:
+            assert_type(attempt.result(len("a")), int)
+        assert_type(attempt.last_error, BaseException | None)
 
 
 async def ablocks() -> None:
@@ -153,6 +157,9 @@ async def ablocks() -> None:
         permit.ignore()
     async with retry(on=ConnectionError):  # type: ignore[attr-defined]
         pass
+    async for attempt in retry(on_result=lambda result: result is None):
+        with attempt:
+            assert_type(attempt.number, int)
 
 
 # -- edges -------------------------------------------------------------------------------------------------------------

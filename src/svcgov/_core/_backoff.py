@@ -51,7 +51,7 @@ class Backoff:
 
     def __init__(self, initial: Any = 0.1, factor: float = 2.0, max: Any = 5.0, jitter: str = "full") -> None:  # noqa: A002  # the field's name
         given = {"initial": initial, "factor": factor, "max": max, "jitter": jitter}
-        self.settings = BackoffSettings.of(given, "Backoff")
+        self.settings: BackoffSettings = BackoffSettings.of(given, "Backoff")
 
     def __call__(self, attempt: int, previous: float, error: BaseException, random: Callable[[], float]) -> float:
         """The delay after failed attempt number *attempt* (1 is the first); *previous* is the delay before it."""

@@ -1,50 +1,139 @@
-"""A retry budget: further attempts are a share of the calls of the last seconds, plus a few.
+"""A retry budget: further attempts are a share of the calls, plus a few. How the share is kept is in `_pots`.
 
-Rule 1: on the clean path a retry adds one to its own `Tally` and touches nothing else.
-Rule 2: when an attempt is asked for, the calls made since the last look are spread evenly over the time since then,
-        so a process that slept through the window finds it empty, without a timer.
-Rule 3: a withdrawal is allowed iff ``withdrawn + 1 <= ratio * deposited + min_retries`` over the window.
-
-The idea is that of Finagle's RetryBudget (Twitter); the fixed minimum per window in place of one per second is ours:
-thousands of quiet instances with one retry a second each would bound nothing.
+Rule 1: on the clean path a retry adds one to its own `Tally` and touches nothing else, unless more has to be known: with
+        a kind that watches calls, and where several retries or functions share it, since one may be inside another.
+        (A function that calls itself counts each time.)
+Rule 2: one logical call is one deposit: made by the outermost retry on the budget, which says so in the context (`Stay`).
+Rule 3: every further attempt, by whichever retry, takes one out before it is waited for.
+Rule 4: a forked process has none of its parent's calls under way; what lies in the window is kept.
 """
 
 from __future__ import annotations
 
+import os
 from _thread import allocate_lock
 from _weakref import ref
+from collections import deque
+from contextvars import ContextVar
 
-from ..errors import BudgetExhaustedError
+from ..errors import BudgetExhaustedError, ConfigError
 from ._clock import SYSTEM
+from ._live import born, living
 from ._names import NAMES, SCOPE
-from ._schema import Settings, duration, integer, real
+from ._pots import POTS, InFlight
+from ._schema import Settings, choice, custom, duration, integer, number, real
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+    from typing import Any, Self
 
     from ..typing import Clock
+    from ._pots import Pot
 
-_BUCKETS = 10
-_ROUNDING = 1e-6  # calls that were spread over buckets add up to a little less, or more, than they were
+_OF_KIND = {
+    "ratio": ("window", "in-flight"),
+    "min_retries": ("window",),
+    "min_per_second": ("window",),
+    "ttl": ("window",),
+    "min_concurrency": ("in-flight",),
+    "tokens": ("tokens",),
+    "token_ratio": ("tokens",),
+}
+_SHAPE = ("kind", "ttl", "tokens", "token_ratio")  # with another one of these, counting begins anew
 
 
-class Tally:
-    """How many calls one retry has seen."""
-
-    __slots__ = ("__weakref__", "calls")
-
-    def __init__(self) -> None:
-        self.calls = 0
+def _thousandths(value: Any, path: str) -> float:
+    """A number above 0, cut to three decimals."""
+    if not number(value) or not 0.001 <= value <= 1000:
+        raise ConfigError(path, value, "a number from 0.001 to 1000")
+    return int(round(value * 1000, 6)) / 1000
 
 
 class BudgetSettings(Settings):
     """The settings, checked."""
 
+    kind: str = choice("window", "in-flight", "tokens", default="window")
     ratio: float = real(default=0.2, low=0, high=10)
     min_retries: int = integer(default=3, low=0, high=1_000_000)
     ttl: float = duration(default=10.0, low=1, high=60)
+    min_concurrency: int = integer(default=3, low=0, high=1_000_000)
+    tokens: float = custom(_thousandths, default=10.0)
+    token_ratio: float = custom(_thousandths, default=0.1)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], path: str) -> Self:
+        """As any settings, but that each belongs to its kind, and ``min_per_second`` is another way to say ``min_retries``."""
+        values = {name: value for name, value in given.items() if name != "min_per_second"}
+        settings = super().of(values, path)
+        for name, value in given.items():
+            if settings.kind not in _OF_KIND.get(name, (settings.kind,)):
+                raise ConfigError(f"{path}.{name}", value, f"no such setting in a budget of kind {settings.kind}")
+        if "min_per_second" not in given:
+            return settings
+        each, at = given["min_per_second"], f"{path}.min_per_second"
+        if "min_retries" in given or not number(each) or not 0 <= each <= 1000:
+            raise ConfigError(at, each, "a number from 0 to 1000, in place of min_retries")
+        return settings.replace(min_retries=int(each * settings.ttl + 1e-9))
+
+
+class Tally:
+    """What one retry has seen: ``calls`` that are deposits, ``nested`` ones that are not, first attempts that were cancelled.
+
+    It is ``watched`` where one of its calls may be part of another call on the same budget; then calls go by `Budget.enter`.
+    """
+
+    __slots__ = ("__weakref__", "_around", "_shared", "calls", "cancelled", "nested", "watched")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.nested = 0
+        self.cancelled = 0
+        self.watched = False
+        self._shared = False
+        self._around: int | None = None
+
+    def around(self, fn: object) -> None:
+        """The retry is built around *fn*, or around whatever it will be given (None): one may be called by another."""
+        if fn is None or self._around not in (None, id(fn)):
+            self._shared = self.watched = True
+        self._around = id(fn)
+
+    def watch(self, watched: bool) -> None:
+        """Whether its budget says so."""
+        self.watched = watched or self._shared
+
+
+class Stay:
+    """One logical call in the care of a budget: until it is over, calls inside it are no deposits of their own."""
+
+    __slots__ = ("budget", "over", "pot", "token")
+
+    budget: Budget
+    pot: Pot
+    over: bool  # a task that was begun in the call may outlive it, with its context
+    token: Token[tuple[Stay, ...]]
+
+    def mark(self) -> None:
+        """Say in the context that it is here."""
+        stays = STAYS.get()
+        self.token = STAYS.set((*[stay for stay in stays if not stay.over], self) if stays else (self,))
+
+    def unmark(self) -> None:
+        """Put back what the context said before."""
+        STAYS.reset(self.token)
+
+    def end(self, good: bool) -> None:
+        """The call is over."""
+        self.over = True
+        pot = self.pot
+        if pot.watches:
+            with self.budget._lock:
+                pot.end(good=good)
+
+
+STAYS: ContextVar[tuple[Stay, ...]] = ContextVar("svcgov.stays", default=())
 
 
 class Budget:
@@ -55,93 +144,154 @@ class Budget:
     def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
         self.label = name or self.kind
         self.clock = clock
+        self.declared = dict(given)
         self.settings = BudgetSettings.of(given, self.label)
         self._own = Tally()
         self._tallies: list[tuple[ref[Tally], list[int]]] = []
+        self._returns: deque[Callable[[], None]] = deque()  # what finalisers have given back: those take no lock
         self._lock = allocate_lock()
-        self._empty_locked(clock.monotonic())
+        self._pot: Pot = POTS[self.settings.kind](self.settings, clock.monotonic())
         self.join(self._own)
+        born(self)
 
     def join(self, tally: Tally) -> None:
         """Let the calls that *tally* counts be deposits here."""
         with self._lock:
             if all(known() is not tally for known, _ in self._tallies):
                 self._tallies.append((ref(tally), [tally.calls]))
+            self._watch_locked()
+
+    def leave(self, tally: Tally) -> None:
+        """Let what *tally* counts from now on be no deposits here."""
+        now = self.clock.monotonic()
+        with self._lock:
+            self._look_locked(now)
+            self._tallies = [one for one in self._tallies if one[0]() is not tally]
+            tally.watch(False)
 
     def deposit(self) -> None:
-        """Count one call, where no retry does."""
+        """Count one call, where no retry does. In tokens: one that was good."""
         self._own.calls += 1
 
     def try_withdraw(self) -> bool:
-        """Take one further attempt out of the budget, if there is one."""
-        now = self.clock.monotonic()
-        with self._lock:
-            here = self._roll_locked(now)
-            if self._left_locked() < 1 - _ROUNDING:
-                return False
-            self._withdrawn[here % _BUCKETS] += 1
-            return True
+        """Take one further attempt out of the budget after a failure, if there is one."""
+        self.charge()
+        return self.take() is not None
 
     def withdraw(self) -> None:
-        """Take one further attempt out of the budget, or raise `BudgetExhaustedError`."""
+        """Take one further attempt out of the budget after a failure, or raise `BudgetExhaustedError`."""
         if not self.try_withdraw():
             raise BudgetExhaustedError(self.label, "budget")
 
+    def give_back(self) -> None:
+        """A further attempt that was taken out is over: of kind ``in-flight`` that makes room, of the others it stays spent."""
+        self.put(self._pot)
+
     def snapshot(self) -> dict[str, float]:
-        """``deposited`` calls, ``withdrawn`` attempts, and the attempts that are ``left``, within the window."""
+        """The attempts that are ``left``, and what they are left of.
+
+        That is, by kind: ``deposited`` calls and ``withdrawn`` attempts within the window, calls ``in_flight`` and
+        attempts ``held``, or ``tokens``.
+        """
         now = self.clock.monotonic()
         with self._lock:
-            self._roll_locked(now)
-            deposited, withdrawn, left = sum(self._deposited), sum(self._withdrawn), self._left_locked()
-        return {"deposited": deposited, "withdrawn": withdrawn, "left": max(0.0, left)}
+            pot = self._look_locked(now)
+            return {**pot.snapshot(), "left": max(0.0, pot.left())}
 
     def redefine(self, declared: Mapping[str, Any]) -> None:
-        """Other settings: what was counted stays, unless the window's length changes."""
+        """Other settings: what was counted stays, unless the kind, the window's length or the tokens change."""
         settings = BudgetSettings.of(declared, self.label)
         now = self.clock.monotonic()
         with self._lock:
-            before, self.settings = self.settings, settings
-            if settings.ttl != before.ttl:
-                self._empty_locked(now)
+            before, self.settings, self.declared = self.settings, settings, dict(declared)
+            if all(getattr(settings, name) == getattr(before, name) for name in _SHAPE):
+                self._pot.settings = settings
+            else:
+                self._fresh_locked()  # what was counted until now is no deposit of the new one
+                self._pot = POTS[settings.kind](settings, now)
+                self._watch_locked()
 
-    def _left_locked(self) -> float:
-        """The attempts that may still be taken out within the window; after a change of the settings it may be below 0."""
-        return self.settings.ratio * sum(self._deposited) + self.settings.min_retries - sum(self._withdrawn)
+    # What retries use.
 
-    def _empty_locked(self, now: float) -> None:
-        """Begin anew at *now*: what was counted before is no deposit."""
-        self._fresh_locked()
-        self._here = self._number(now)
-        self._deposited = [0.0] * _BUCKETS
-        self._withdrawn = [0] * _BUCKETS
+    def enter(self, tally: Tally) -> Stay | None:
+        """A call begins that *tally* counts: its stay, which is in the context now, or None when it is part of one that was."""
+        stays = STAYS.get()
+        if stays:
+            for other in stays:
+                if other.budget is self and not other.over:
+                    tally.nested += 1
+                    return None
+        tally.calls += 1
+        stay = Stay()
+        stay.budget = self
+        stay.pot = pot = self._pot
+        stay.over = False
+        if pot.watches:
+            with self._lock:
+                pot.begin()
+        stay.token = STAYS.set((*[other for other in stays if not other.over], stay) if stays else (stay,))
+        return stay
 
-    def _number(self, now: float) -> int:
-        """Which bucket *now* lies in, counted from the clock's zero."""
-        return int(now * _BUCKETS // self.settings.ttl)
+    def charge(self) -> None:
+        """An attempt has failed in a way that another may mend."""
+        now = self.clock.monotonic()
+        with self._lock:
+            self._look_locked(now).charge()
 
-    def _roll_locked(self, now: float) -> int:
-        """Bring the buckets up to *now*; return the number of the current one."""
-        was = self._here
-        here = max(self._number(now), was)  # a clock read before another thread's is older: nothing goes back
-        for gone in range(max(here - _BUCKETS, was) + 1, here + 1):
-            self._deposited[gone % _BUCKETS] = 0.0
-            self._withdrawn[gone % _BUCKETS] = 0
-        share = self._fresh_locked() / (here - was + 1)
-        for between in range(max(here - _BUCKETS + 1, was), here + 1):
-            self._deposited[between % _BUCKETS] += share
-        self._here = here
-        return here
+    def take(self) -> Pot | None:
+        """Take one further attempt out: where from, which is to be `put` back when it is over, or None when there is none."""
+        now = self.clock.monotonic()
+        with self._lock:
+            pot = self._look_locked(now)
+            return pot if pot.take() else None
+
+    def put(self, pot: Pot) -> None:
+        """The attempt that was taken out of *pot* is over."""
+        with self._lock:
+            pot.give_back()
+
+    def dropped(self, stay: Stay | None, pot: Pot | None) -> None:
+        """As `Stay.end` and `put`, from a finaliser, which may run while this very thread holds the lock."""
+        if stay is not None:
+            stay.over = True
+            self._returns.append(lambda: stay.pot.end(good=False))
+        if pot is not None:
+            self._returns.append(pot.give_back)
+
+    def forked(self) -> None:
+        """This process is the copy of another one, whose other threads are not here, nor what they have under way."""
+        self._lock = allocate_lock()
+        self._returns.clear()
+        if isinstance(self._pot, InFlight):
+            self._pot = InFlight(self.settings, 0.0)
+
+    def _look_locked(self, now: float) -> Pot:
+        while self._returns:
+            self._returns.popleft()()
+        self._pot.look(now, self._fresh_locked())
+        return self._pot
+
+    def _watch_locked(self) -> None:
+        """Say to the retries whether their calls have to be told one from another."""
+        tallies = [tally for known, _ in self._tallies if (tally := known()) is not None and tally is not self._own]
+        watched = self._pot.watches or len(tallies) > 1
+        for tally in tallies:
+            tally.watch(watched)
 
     def _fresh_locked(self) -> int:
-        """The calls counted since the last look; tallies that are gone are let go."""
-        fresh, gone = 0, False
+        """The calls counted since the last look; tallies that are gone are let go.
+
+        Where calls are watched, what a retry counts has been told already, one by one.
+        """
+        fresh, gone, watches = 0, False, self._pot.watches
         for known, seen in self._tallies:
             tally = known()
             if tally is None:
                 gone = True
                 continue
             calls = tally.calls
-            fresh += calls - seen[0]
+            if tally is self._own or not watches:
+                fresh += calls - seen[0]
             seen[0] = calls
         if gone:
             self._tallies = [one for one in self._tallies if one[0]() is not None]
@@ -151,3 +301,12 @@ class Budget:
 def shared_budget(name: str) -> Budget:
     """The budget of this name, with the settings it was given, or the defaults until it is given any."""
     return NAMES.claim(SCOPE.get(), "budget", name, {}, lambda: Budget({}, name=name))  # type: ignore[no-any-return]  # what make() makes
+
+
+def _forked() -> None:
+    for one in living():
+        if isinstance(one, Budget):
+            one.forked()
+
+
+getattr(os, "register_at_fork", dict)(after_in_child=_forked)  # where there is no fork, nothing is registered

@@ -73,6 +73,19 @@ class Names:
                 entry.declared, entry.place = declared, place
             return entry.thing
 
+    def remembered(self) -> Callable[[], None]:
+        """Remember what there is; call what comes back to forget what has come since, and what was said anew."""
+        with self._lock:
+            before = {key: (entry, entry.declared, entry.place) for key, entry in self._entries.items()}
+
+        def forget_the_rest() -> None:
+            with self._lock:
+                self._entries.clear()
+                for key, (entry, entry.declared, entry.place) in before.items():
+                    self._entries[key] = entry
+
+        return forget_the_rest
+
     def forget(self) -> None:
         """Forget all names: for tests. What exists goes on; it is just no longer found."""
         with self._lock:

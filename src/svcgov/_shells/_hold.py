@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from .._core._call import Wait
 from .._core._context import DEADLINE
 from .._core._matching import Ignored
 from .._core._mishaps import noted
 from ..errors import DeadlineExceededError
+from ._modes import gate_of
+from ._route import overdue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,12 +42,31 @@ class Held:
         """Let the gates learn nothing from this block."""
         self._ignored = True
 
-    def take(self, gate: Gate, now: float) -> None:
-        """Ask *gate* for a permit, to be given back at the end."""
+    def take(self, gate: Gate, now: float) -> float:
+        """Ask *gate* for a permit, to be given back at the end; the reading of the clock after it."""
         permit: Permit = gate.free
         if permit is None:
             permit = gate.admit(now)
+            if isinstance(permit, Wait):
+                from ._waiting_sync import wait
 
+                permit, now = wait(permit)
+        self._keep(gate, permit, now)
+        return now
+
+    async def take_in_turn(self, gate: Gate, now: float) -> float:
+        """As `take`, letting other tasks run meanwhile."""
+        permit: Permit = gate.free
+        if permit is None:
+            permit = gate.admit(now)
+            if isinstance(permit, Wait):
+                from ._waiting_async import wait
+
+                permit, now = await wait(permit)
+        self._keep(gate, permit, now)
+        return now
+
+    def _keep(self, gate: Gate, permit: Permit, now: float) -> None:
         def leave(error: BaseException | None) -> None:
             if permit is not gate.calm or error is not None:
                 gate.settle(permit, error, now)
@@ -62,24 +84,28 @@ class Held:
 
         def leave(error: BaseException | None) -> None:
             DEADLINE.reset(token)
+            if error is not None:
+                overdue(limit, seconds, now, error)
+                return
             took = limit.clock.monotonic() - now
-            if took > seconds and error is None:
+            if took > seconds:
                 limit.late(took)
 
         self._left.append(leave)
 
-    def cancel_late(self, limit: Limit) -> None:
+    def cancel_late(self, limit: Limit, now: float) -> None:
         """Cancel the task of this block when *limit*, or a tighter deadline around it, has passed."""
         from ._lanes import Expiry
 
         deadline = DEADLINE.get()
         if limit.seconds is None or deadline is None:
             return
+        allowed = limit.seconds if deadline == now + limit.seconds else deadline - now
         expiry = Expiry(limit.clock, deadline)
 
         def leave(error: BaseException | None) -> None:
             if expiry.ended_by_us(error):
-                raise limit.expired("total") from error
+                raise limit.expired("total", allowed) from error
 
         self._left.append(leave)
 
@@ -105,11 +131,28 @@ def enter(owner: object, policies: Sequence[Policy], now: float, *, cancel: bool
     try:
         for policy in policies:
             if policy.shape == "gate":
-                held.take(policy.machine, now)
+                now = held.take(gate_of(policy, block=True), now)
             else:
                 held.tighten(policy.machine, now)
                 if cancel:
-                    held.cancel_late(policy.machine)
+                    held.cancel_late(policy.machine, now)
+    except BaseException as error:
+        held.leave(error)
+        raise
+    _HELD.set((*_HELD.get(), held))
+    return held
+
+
+async def enter_in_turn(owner: object, policies: Sequence[Policy], now: float) -> Held:
+    """As `enter` with *cancel*, where a gate may let the task wait."""
+    held = Held(owner)
+    try:
+        for policy in policies:
+            if policy.shape == "gate":
+                now = await held.take_in_turn(gate_of(policy, block=True), now)
+            else:
+                held.tighten(policy.machine, now)
+                held.cancel_late(policy.machine, now)
     except BaseException as error:
         held.leave(error)
         raise

@@ -152,7 +152,7 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
             result = await inner(now, args, kw)
         except BaseException as error:
             if live.pop(key, None) is None and task.uncancel() <= entry[2] and isinstance(error, CancelledError):
-                raise limit.expired(reason) from error
+                raise limit.expired(reason, seconds) from error
             raise
         if live.pop(key, None) is None:
             task.uncancel()
@@ -164,7 +164,7 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
             result = await inner(now, args, kw)
         except BaseException as error:
             if expiry.ended_by_us(error):
-                raise limit.expired(reason) from error
+                raise limit.expired(reason, at - now) from error
             raise
         expiry.ended_by_us(None)
         return result

@@ -9,6 +9,7 @@ is three frames for a plain function: the head (deadline, bulkhead), the loop, a
 
 from __future__ import annotations
 
+from ._modes import gate_of
 from ._route import THROUGH, UNLIMITED, Route
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from .._core._call import Wait
     from ..pipeline import Policy
     from ..typing import Clock
     from ._sync import Inner
@@ -47,8 +49,8 @@ def nest(policies: Sequence[Policy], fn: Callable[..., Any], *, kind: str, name:
         # On a worker thread the deadline is set in the worker's own copy of the context.
         limit = UNLIMITED if kind != "async" and _own_frame(outermost, kind) else outermost.machine
     if inner is None:
-        if rest and rest[0].shape == "gate":
-            gate = rest.pop(0).machine
+        if rest and _shares_a_frame(rest[0]):
+            gate = gate_of(rest.pop(0))
         inner = _fold(shell, kind, rest, fn)
     return Route(name=name, clock=clock.monotonic, limit=limit, gate=gate, inner=inner)
 
@@ -69,8 +71,14 @@ def _fold(shell: ModuleType, kind: str, policies: Sequence[Policy], fn: Callable
             inner = shell.ring2(*gates, inner) if len(gates) == 2 else shell.ring1(*gates, inner)
             continue
         policy = rest.pop()
-        if policy.shape == "loop":
-            inner = shell.loop(policy.machine, inner)
+        if policy.shape == "gate":
+            inner = _apart(shell, kind, policy, None if fn is shell.direct else fn, inner)
+        elif policy.shape == "loop":
+            retry = policy.machine
+            retry.tally.around(None if fn is shell.direct else fn)
+            inner = (
+                shell.judged(retry, shell.loop(retry, shell.judging(retry, inner))) if retry.judges else shell.loop(retry, inner)
+            )
         else:
             inside_loop = any(outer.shape == "loop" for outer in rest)
             if _own_frame(policy, kind):
@@ -81,11 +89,41 @@ def _fold(shell: ModuleType, kind: str, policies: Sequence[Policy], fn: Callable
 
 
 def _adjacent_gates(rest: list[Policy]) -> list[Any]:
-    """Take the last one or two policies off *rest* when they are gates."""
+    """Take the last one or two policies off *rest* when they are gates that share a frame."""
     taken: list[Any] = []
-    while rest and len(taken) < 2 and rest[-1].shape == "gate":
-        taken.insert(0, rest.pop().machine)
+    while rest and len(taken) < 2 and _shares_a_frame(rest[-1]):
+        taken.insert(0, gate_of(rest.pop()))
     return taken
+
+
+def _shares_a_frame(policy: Policy) -> bool:
+    """Whether this is a gate that neither wants to see the call, nor lets it wait, nor looks at results."""
+    return policy.shape == "gate" and not getattr(gate_of(policy), "asks", False) and not _judges(policy)
+
+
+def _judges(policy: Policy) -> bool:
+    """Whether this gate looks at results."""
+    return bool(getattr(policy, "judges", False))
+
+
+def _apart(shell: ModuleType, kind: str, policy: Policy, fn: Callable[..., Any] | None, inner: Inner) -> Inner:
+    """The frames of a gate that shares none."""
+    gate, judges = gate_of(policy), _judges(policy)
+    if judges:
+        inner = shell.judging(policy, inner)
+    inner = shell.asked(gate, fn, _wait_of(kind), inner) if getattr(gate, "asks", False) else shell.ring1(gate, inner)
+    return shell.judged(policy, inner) if judges else inner
+
+
+def _wait_of(kind: str) -> Callable[[Wait], Any]:
+    """How this kind of function waits for a gate."""
+    if kind == "async":
+        from ._waiting_async import wait as waiting
+
+        return waiting
+    from ._waiting_sync import wait
+
+    return wait
 
 
 def _own_frame(policy: Policy, kind: str) -> bool:

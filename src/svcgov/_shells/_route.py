@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ..errors import CallTimeoutError, RejectedError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..typing import Gate, Permit
+    from ..typing import Gate, Limit, Permit
 
 
 class Unlimited:
@@ -16,7 +18,7 @@ class Unlimited:
     __slots__ = ()
     seconds: float | None = None
 
-    def late(self, took: float) -> None:
+    def late(self, took: float, error: Exception | None = None) -> None:
         """Never called: there is no limit to be late for."""
 
 
@@ -37,6 +39,15 @@ class Through:
 
 UNLIMITED = Unlimited()
 THROUGH = Through()
+
+
+def overdue(limit: Limit, seconds: float, now: float, error: BaseException) -> None:
+    """A call that began at *now* has ended with *error*: if that is its own and came late, say so."""
+    if not isinstance(error, Exception) or isinstance(error, (RejectedError, CallTimeoutError)):
+        return  # cancelled, not begun, or a time-out that has told of itself
+    took = limit.clock.monotonic() - now
+    if took > seconds:
+        limit.late(took, error)
 
 
 class Route:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from .._core._call import Call, Wait
 from .._core._context import ATTEMPT, DEADLINE
 from .._core._record import BOUNDS
 from ..errors import DeadlineExceededError
+from ._route import overdue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def head(governed: Governed) -> Callable[..., Any]:
             if token is not None:
                 reset(token)
             record.end(error)
+            if seconds is not None:
+                overdue(route.limit, seconds, now, error)
             raise
         if token is not None:
             reset(token)
@@ -187,22 +191,74 @@ def ring2(gate: Gate, other: Gate, inner: Inner) -> Inner:
     return call
 
 
+def asked(gate: Gate, fn: Callable[..., Any] | None, wait: Callable[[Wait], Any], inner: Inner) -> Inner:
+    """A gate that wants to see the call, and may let it wait. *fn* is None where it comes with the call."""
+    admit, settle = gate.admit, gate.settle
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        permit = gate.free
+        if permit is None:
+            permit = admit(now, Call(fn, args, kw))
+            if isinstance(permit, Wait):
+                permit, now = wait(permit)
+        try:
+            result = inner(now, args, kw)
+        except BaseException as error:
+            settle(permit, error, now)
+            raise
+        if permit is not gate.calm:
+            settle(permit, None, now)
+        return result
+
+    return call
+
+
 def loop(retry: Loop, inner: Inner) -> Inner:
     """Attempts, until one is good or the plan has no more."""
     tally = retry.tally
 
     def call(now: float, args: Any, kw: Any) -> Any:
+        if tally.watched:
+            return watched(retry, inner, now, args, kw)
         tally.calls += 1
         try:
             return inner(now, args, kw)
         except Exception as error:
             first = error
+        except BaseException:
+            tally.cancelled += 1
+            raise
         try:
             return again(retry, first, inner, args, kw)
         finally:
             del first  # an error's traceback holds this frame: together they would wait for the collector
 
     return call
+
+
+def watched(retry: Loop, inner: Inner, now: float, args: Any, kw: Any) -> Any:
+    """The same, where the retry's budget has to know when a call begins, when it ends, and which one it is a part of."""
+    good = False
+    stay = retry.enter()
+    try:
+        try:
+            result = inner(now, args, kw)
+        except Exception as error:
+            first = error
+        except BaseException:
+            retry.tally.cancelled += 1
+            raise
+        else:
+            good = True
+            return result
+        try:
+            result = again(retry, first, inner, args, kw)
+            good = True
+            return result
+        finally:
+            del first  # as above
+    finally:
+        retry.leave(stay, good)
 
 
 def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -> Any:
@@ -229,7 +285,36 @@ def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -
             finally:
                 ATTEMPT.reset(token)
     finally:
+        plan.close()
         del error, plan  # as above
+
+
+def judging(retry: Loop, inner: Inner) -> Inner:
+    """Inside a loop that looks at results: one that is not acceptable becomes an error, for the loop alone."""
+    judge = retry.judge
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        result = inner(now, args, kw)
+        judge(result)
+        return result
+
+    return call
+
+
+def judged(retry: Loop, inner: Inner) -> Inner:
+    """Around such a loop: the error becomes the result again that it was made of."""
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        try:
+            return inner(now, args, kw)
+        except Exception as error:
+            last = error
+        try:
+            return retry.result_of(last)
+        finally:
+            del last  # as above
+
+    return call
 
 
 def within(limit: Limit, inner: Inner) -> Inner:
@@ -246,9 +331,13 @@ def within(limit: Limit, inner: Inner) -> Inner:
         token = put(now + seconds) if outer is None or now + seconds < outer else None
         try:
             result = inner(now, args, kw)
-        finally:
+        except BaseException as error:
             if token is not None:
                 reset(token)
+            overdue(limit, seconds, now, error)
+            raise
+        if token is not None:
+            reset(token)
         took = limit.clock.monotonic() - now
         if took > seconds:
             limit.late(took)

@@ -33,10 +33,11 @@ _ON_WORKER: ContextVar[bool] = ContextVar("svcgov.on_worker", default=False)
 class Job:
     """One call on its way through a worker."""
 
-    __slots__ = ("abandoned", "done", "error", "result", "run")
+    __slots__ = ("abandoned", "done", "error", "limit", "result", "run")
 
-    def __init__(self, run: Callable[[], Any]) -> None:
+    def __init__(self, run: Callable[[], Any], limit: Limit | None = None) -> None:
         self.run = run
+        self.limit = limit
         self.done = threading.Lock()  # a latch: taken until the call has ended
         self.done.acquire()
         self.result: Any = None
@@ -74,7 +75,7 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """The workers of the process. ``abandoned`` counts calls that were left behind and still run."""
+    """The workers of the process, at most *most*. ``abandoned`` counts calls that were left behind and still run."""
 
     def __init__(self, *, most: int = 64, idle: float = 30.0) -> None:
         self.most = most
@@ -152,6 +153,8 @@ class Pool:
             close = getattr(job.result, "close", None)
             if close is not None:
                 close()
+            if job.limit is not None and isinstance(job.error, Exception):
+                job.limit.failed(job.error)
         except BaseException as error:  # whatever it is: this worker is needed for other calls
             report_once(("late close", type(job.result)), f"closing a late {type(job.result).__name__} raised {said(error)}")
         with self._lock:
@@ -173,16 +176,16 @@ def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
         outer = DEADLINE.get()
         if outer is not None and outer <= now:
             raise DeadlineExceededError(limit.name, "expired")
-        end = now + seconds if outer is None or now + seconds < outer else outer
+        end, allowed = (now + seconds, seconds) if outer is None or now + seconds < outer else (outer, outer - now)
         context = copy_context()
         context.run(DEADLINE.set, end)
         context.run(_ON_WORKER.set, True)
-        job = Job(lambda: context.run(inner, now, args, kw))
+        job = Job(lambda: context.run(inner, now, args, kw), limit)
         if not pool.start(job):
             raise BulkheadFullError(limit.name, "no_worker")
         try:
             if not pool.wait(job, max(0.0, end - limit.clock.monotonic())):
-                raise limit.expired(reason)
+                raise limit.expired(reason, allowed)
             if job.error is not None:
                 raise job.error
             return job.result

@@ -11,16 +11,21 @@ from .._core._names import NAMES, SCOPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict, Unpack
+    from typing import Any, Literal, TypedDict, Unpack
 
     from ..typing import Clock, Duration
 
     class Options(TypedDict, total=False):
         """The keyword arguments of `budget`."""
 
+        kind: Literal["window", "in-flight", "tokens"]
         ratio: float
         min_retries: int
+        min_per_second: float
         ttl: Duration
+        min_concurrency: int
+        tokens: float
+        token_ratio: float
         clock: Clock
 
 
@@ -28,13 +33,19 @@ __all__ = ["Budget", "BudgetSettings", "budget"]
 
 
 def budget(name: str | None = None, **options: Unpack[Options]) -> Budget:
-    """Allow further attempts up to a share of the calls of the last seconds, plus a few.
+    """Allow further attempts up to a share of the calls, plus a few.
 
     Args:
         name: share it with every retry that names it.
-        ratio: further attempts for each call, 0 to 10; 0.2 is one for five.
-        min_retries: so many are allowed in a window whatever the number of calls.
-        ttl: the length of the window, 1 s to 60 s.
+        kind: ``window``, a share of the calls of the last seconds; ``in-flight``, of those under way; or ``tokens``, as
+            long as more than half of them are there: a failure takes one, a good call puts a part of one back.
+        ratio: further attempts for each call, 0 to 10; 0.2 is one for five (``window``, ``in-flight``).
+        min_retries: so many are allowed in a window whatever the number of calls (``window``).
+        min_per_second: another way to say *min_retries*: so many for each second of the window.
+        ttl: the length of the window, 1 s to 60 s (``window``).
+        min_concurrency: so many may be under way whatever the number of calls (``in-flight``).
+        tokens: how many there are at most, up to 1000 (``tokens``).
+        token_ratio: what a good call puts back, cut to three decimals (``tokens``).
         clock: where time comes from, for tests.
 
     Raises:

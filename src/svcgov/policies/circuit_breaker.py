@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from .._core._chance import system_random
 from .._core._clock import SYSTEM
-from .._core._matching import Ignored, Matcher
 from .._core._mishaps import Mishaps
-from .._core._schema import Settings, custom, duration, integer, ratio
 from .._core._threads import LOCKED
 from .._core._veil import import_without
-from ..errors import CircuitOpenError, ConfigError, RejectedError
+from ..errors import CircuitOpenError
 from ..facts import CallRefused, CircuitChanged
 from ..pipeline import Gated, Pipeline, named
-from ._circuit import CLOSED, HALF_OPEN, OPEN, Circuit, LockedCircuit
+from ._circuit import CLOSED, FORCED_OPEN, HALF_OPEN, OPEN, Circuit, LockedCircuit
+from ._circuit_hand import ByHand
+from ._circuit_settings import BreakerSettings
+from ._circuit_verdict import JudgedResult, answer_of, verdict_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     import pybreaker
     from pybreaker import CBStateType
 
+    from .._core._backoff import Backoff
+    from .._core._schema import Settings
     from ..typing import Clock, Duration
 
     P = ParamSpec("P")
@@ -44,15 +47,27 @@ if TYPE_CHECKING:
         """The keyword arguments of `circuit_breaker`."""
 
         failure_rate: float | None
-        window: int
+        slow_call_rate: float | None
+        slow_call_duration: Duration | None
+        bad_rate: float | None
+        window: int | Duration
         min_calls: int
+        failures: int | None
         consecutive_failures: int | None
-        open_for: Duration
+        open_for: Duration | Backoff
         open_jitter: float
+        open_from_answer: bool
+        max_open_for: Duration
         half_open_calls: int
         half_open_max_wait: Duration | None
+        ramp: Duration | None
+        ramp_steps: Sequence[float]
+        count_in_flight: bool
         on: Match
         ignore: Match
+        on_result: Callable[[Any], object] | None
+        mode: Literal["enforce", "observe", "off"]
+        force: Literal["open"] | None
         listeners: Sequence[pybreaker.CircuitBreakerListener]
         clock: Clock
         random: Callable[[], float]
@@ -69,12 +84,7 @@ else:
         mend(pybreaker, _hidden)
 
 
-_PYBREAKER_NAMES = {
-    "fail_max": "consecutive_failures",
-    "reset_timeout": "open_for",
-    "success_threshold": "half_open_calls",
-    "exclude": "ignore",
-}
+SHOWN = {OPEN: OPEN, HALF_OPEN: HALF_OPEN, FORCED_OPEN: OPEN}  # pybreaker's word for a state; all others are closed to it
 
 
 class BrokenCircuitError(CircuitOpenError, pybreaker.CircuitBreakerError):
@@ -91,54 +101,16 @@ def _rebuild(*fields: Any) -> CircuitOpenError:
     return BrokenCircuitError(*fields)
 
 
-def _matcher(value: Any, path: str) -> Matcher | None:
-    return None if value == () else Matcher(value, path)
-
-
-class BreakerSettings(Settings):
-    """The settings, checked."""
-
-    failure_rate: float | None = ratio(default=0.5, optional=True)
-    window: int = integer(default=100, low=1, high=100_000)
-    min_calls: int = integer(default=10, low=1, high=100_000)
-    consecutive_failures: int | None = integer(default=None, low=1, high=100_000, optional=True)
-    open_for: float = duration(default=30.0, low=0.001, high=3600)
-    open_jitter: float = ratio(default=0.1, zero=True)
-    half_open_calls: int = integer(default=5, low=1, high=1000)
-    half_open_max_wait: float | None = duration(default=60.0, optional=True)
-    on: Matcher | None = custom(_matcher, default=None)  # None: every Exception
-    ignore: Matcher | None = custom(_matcher, default=None)
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any], path: str) -> BreakerSettings:
-        """As `Settings.of`; takes pybreaker's names too, and lets ``consecutive_failures`` alone turn the rate off."""
-        if given.get("throw_new_error_on_trip"):
-            raise ConfigError(
-                f"{path}.throw_new_error_on_trip", True, "false: the call that opens the circuit raises its own error"
-            )
-        renamed = {_PYBREAKER_NAMES.get(name, name): value for name, value in given.items() if name != "throw_new_error_on_trip"}
-        if renamed.get("consecutive_failures") is not None:
-            renamed.setdefault("failure_rate", None)
-        return super().of(renamed, path)
-
-    def check(self, path: str) -> None:
-        """Something has to open it."""
-        if self.failure_rate is None and self.consecutive_failures is None:
-            raise ConfigError(
-                f"{path}.failure_rate", None, "a share above 0 to 1, since consecutive_failures is not given either"
-            )
-
-
 class _View(pybreaker.CircuitMemoryStorage):
     """pybreaker's storage interface as a view of the circuit: one truth, no second counter."""
 
-    def __init__(self, circuit: Circuit) -> None:
-        self._circuit = circuit
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._breaker = breaker
         super().__init__(CLOSED)
 
     @property
     def state(self) -> str:
-        return self._circuit.state
+        return SHOWN.get(self._breaker.machine.state, CLOSED)
 
     @state.setter
     def state(self, state: str) -> None:
@@ -146,20 +118,21 @@ class _View(pybreaker.CircuitMemoryStorage):
 
     @property
     def counter(self) -> int:
-        return self._circuit.counts()[1]
+        return self._breaker.machine.counts()[1]
 
     @property
     def success_counter(self) -> int:
-        calls, failed = self._circuit.counts()
+        calls, failed, _, _ = self._breaker.machine.counts()
         return calls - failed
 
 
-class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, override]  # ours comes first: decorator, name
+class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, override]  # ours comes first: decorator, name
     """Refuses calls to a dependency that fails. Made by `svcgov.circuit_breaker`."""
 
     kind = "circuit_breaker"
     shape = "gate"
     settings_class = BreakerSettings
+    fixed = ("on_result",)
     settings: BreakerSettings
     machine: Circuit
 
@@ -173,14 +146,14 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
     ) -> None:
         self.random = random or system_random
-        self.refused = 0
         self._excluded_exceptions = []
         self._stops: list[tuple[pybreaker.CircuitBreakerListener, Callable[[], None]]] = []
         Gated.__init__(self, given, name=name, clock=clock)
-        pybreaker.CircuitBreaker.__init__(self, name=name, state_storage=_View(self.machine), listeners=())
+        pybreaker.CircuitBreaker.__init__(self, name=name, state_storage=_View(self), listeners=())
         self.add_listeners(*listeners)
 
     def _build(self) -> None:
+        self.refused = 0
         self._mishaps = Mishaps(self)
         self.machine = (LockedCircuit if LOCKED() else Circuit)(self, self.settings)
 
@@ -189,31 +162,38 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
 
     # -- what the circuit asks ---------------------------------------------------------------------------------------
 
-    def open_for(self) -> float:
-        """Seconds to stay open this time; the jitter is added, never taken off."""
-        return self.settings.open_for * (1 + self.settings.open_jitter * self.random())
+    def spread(self) -> float:
+        """What the time open is multiplied by; the jitter is added, never taken off."""
+        return 1 + self.settings.open_jitter * self.random()
 
     def verdict(self, error: BaseException) -> bool | None:
         """Whether *error* is a failure; None when it teaches nothing. Called outside the lock."""
-        if not isinstance(error, Exception) or isinstance(error, Ignored):
-            return None
-        on, ignore = self.settings.on, self.settings.ignore
-        asked = "ignore"
-        try:
-            if (ignore is not None and ignore.matches(error)) or self._excluded_by_hand(error):
-                return None
-            asked = "on"
-            if isinstance(error, RejectedError):
-                return True if on is not None and isinstance(error, on.types) else None
-            return on is None or bool(on.matches(error))
-        except Exception as failure:
-            self._mishaps.tell(asked, failure, "the outcome was ignored")
-            return None
+        return verdict_of(error, self.settings, self._excluded_exceptions, self._mishaps)
 
-    def _excluded_by_hand(self, error: Exception) -> bool:
-        """By pybreaker's ``add_excluded_exception``."""
-        given = self._excluded_exceptions
-        return any(isinstance(error, one) if isinstance(one, type) else bool(one(error)) for one in given)
+    @property
+    def judges(self) -> bool:
+        """Whether results are looked at too: said when the frames are nested."""
+        return self.settings.on_result is not None
+
+    def judge(self, result: object) -> None:
+        """Raise a marker when *result* is bad, for the circuit alone."""
+        try:
+            bad = bool(self.settings.on_result(result))  # type: ignore[misc]  # it judges
+        except Exception as failure:
+            self._mishaps.tell("on_result", failure, "the outcome was ignored")
+            raise JudgedResult(result, self, bad=False) from None
+        if bad:
+            raise JudgedResult(result, self, bad=True)
+
+    def result_of(self, error: Exception) -> Any:
+        """The result that *error* marks; any other error is raised."""
+        if isinstance(error, JudgedResult) and error.judge is self:
+            return error.result
+        raise error
+
+    def asked(self, error: BaseException) -> float | None:
+        """The seconds for which an answer asks not to be called again."""
+        return answer_of(error, self.clock.wall)
 
     def is_system_error(self, exception: BaseException) -> bool:
         """Whether *exception* counts as a failure."""
@@ -225,46 +205,6 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
         if self.ears.heard:
             self.ears.tell(CallRefused(policy=self.label, at=now, kind=self.kind, reason=reason, retry_after=retry_after))
         return BrokenCircuitError(self.label, reason, retry_after)
-
-    # -- reading it, and moving it by hand ---------------------------------------------------------------------------
-
-    @property
-    def current_state(self) -> Literal["closed", "open", "half-open"]:
-        """``closed``, ``open`` (also when the wait is over, until a call comes) or ``half-open``."""
-        return self.machine.state  # type: ignore[return-value]  # one of the three
-
-    def would_admit(self) -> bool:
-        """Whether a call would get in now. Asking changes nothing: readiness uses this."""
-        return self.machine.would_admit(self.clock.monotonic())
-
-    def snapshot(self) -> dict[str, Any]:
-        """``state calls failed failure_rate refused``; the rate is None below the minimum of calls."""
-        calls, failed = self.machine.counts()
-        return {
-            "state": self.current_state,
-            "calls": calls,
-            "failed": failed,
-            "failure_rate": self.machine.rate(calls, failed),
-            "refused": self.refused,
-        }
-
-    def open(self, *, for_: Duration | None = None) -> bool:
-        """Open it by hand, for the usual time or *for_* that long. Answers as pybreaker does: whether calls are refused."""
-        from .._core._durations import as_seconds
-
-        wait = None if for_ is None else as_seconds(for_)
-        if for_ is not None and (wait is None or wait <= 0):
-            raise ConfigError("open.for_", for_, 'a duration > 0 s, such as 2.5 or "500ms"')
-        self.machine.move(OPEN, self.clock.monotonic(), wait)
-        return True
-
-    def half_open(self) -> None:
-        """Let probes through now."""
-        self.machine.move(HALF_OPEN, self.clock.monotonic())
-
-    def close(self) -> None:
-        """Close it by hand, with an empty window."""
-        self.machine.move(CLOSED, self.clock.monotonic())
 
     # -- what pybreaker has ------------------------------------------------------------------------------------------
 
@@ -285,7 +225,7 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
     @property  # type: ignore[misc]  # read only: `open`, `half_open` and `close` change it
     def state(self) -> CBStateType:
         """pybreaker's object for the state."""
-        return self._shown(self.current_state)
+        return self._create_new_state(self.machine.state)
 
     @property
     def fail_max(self) -> int:
@@ -298,8 +238,8 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
 
     @property
     def reset_timeout(self) -> float:
-        """Seconds to stay open."""
-        return self.settings.open_for
+        """Seconds to stay open, the first time."""
+        return self.settings.shortest_open
 
     @reset_timeout.setter
     def reset_timeout(self, timeout: Duration) -> None:
@@ -318,7 +258,8 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
         """Tell a listener of pybreaker's kind of every change of state, after it, with no lock held."""
 
         def hear(fact: Any) -> None:
-            listener.state_change(self, self._shown(fact.before), self._shown(fact.after))
+            if SHOWN.get(fact.before) != SHOWN.get(fact.after):  # of the states that pybreaker does not know it is not told
+                listener.state_change(self, self._create_new_state(fact.before), self._create_new_state(fact.after))
 
         pybreaker.CircuitBreaker.add_listener(self, listener)
         self._stops.append((listener, self.listen(hear, CircuitChanged)))
@@ -334,8 +275,9 @@ class CircuitBreaker(Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, ove
         index = next(index for index, (known, _) in enumerate(self._stops) if known == listener)
         self._stops.pop(index)[1]()
 
-    def _shown(self, state: str) -> CBStateType:
-        return self._create_new_state(state)
+    def _create_new_state(self, new_state: str, *args: Any, **kwargs: Any) -> CBStateType:
+        """pybreaker's object for a state, also for those that it does not know."""
+        return pybreaker.CircuitBreaker._create_new_state(self, SHOWN.get(new_state, CLOSED), *args, **kwargs)
 
 
 if TYPE_CHECKING:
@@ -352,13 +294,24 @@ def circuit_breaker(name: Any = None, **options: Any) -> Any:
     Args:
         name: share the state with every breaker of this name.
         failure_rate: open when this share of the window has failed, above 0 to 1; None turns it off.
-        window: how many of the last calls count.
+        slow_call_rate, slow_call_duration: open when this share took longer than so many seconds, however it ended.
+        bad_rate: open when this share has failed or was slow.
+        window: how many of the last calls count, or those of how long: ``"30s"`` or ``seconds(30)``.
         min_calls: no rate below so many calls.
+        failures: open after so many failures in the window.
         consecutive_failures: open after so many failures in a row; alone it turns the rate off.
-        open_for: how long to refuse before probing: seconds, a timedelta, or text such as ``"30s"``.
+        open_for: how long to refuse before probing: seconds, a timedelta, text such as ``"30s"``, or a `Backoff` without
+            jitter, which grows with every opening in a row.
         open_jitter: up to this share is added to it, so that many processes do not come back at once.
+        open_from_answer: open at once, for as long as an answer 429 or 503 asks with its ``Retry-After``.
+        max_open_for: no growth and no answer makes it longer.
         half_open_calls: how many probes.
         half_open_max_wait: a probe that was out for longer is lost, and its place is free again.
+        ramp, ramp_steps: after good probes let a growing share of the calls through, for so long, before all.
+        count_in_flight: a call counts as slow as soon as it is, not when it comes back.
+        on_result: a function of the result that is true for a bad one, which counts as a failure and is returned as it is.
+        mode: ``observe`` counts and tells, and refuses nothing; ``off`` does nothing at all.
+        force: ``open`` keeps it open until it is set to None.
         on, ignore: which errors are failures (every Exception), and which teach nothing; *ignore* wins.
         listeners: listeners of pybreaker's kind.
         clock, random: where time and chance come from, for tests.

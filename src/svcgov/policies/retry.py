@@ -2,7 +2,7 @@
 
 Rule 1: no attempt is made that cannot fit the deadline, and none that the budget does not pay for.
 Rule 2: what is raised at the end is the last real error, with a note; never an error of our own in its place.
-Rule 3: a refusal of ours ends it: who was refused a moment ago need not knock six times more.
+Rule 3: a refusal of ours ends it, unless the author wants otherwise: who was refused a moment ago need not knock again.
 Rule 4: what a server asks for (``Retry-After``) is waited exactly, never less, and gives no extra attempts.
 Rule 5: an HTTP request is repeated only when that is safe: by its method, its ``Idempotency-Key``, or ``idempotent=True``.
 Rule 6: the plan of a call is made after its first failure; a call that is well at once pays for one addition.
@@ -11,22 +11,24 @@ Rule 6: the plan of a call is made after its first failure; a call that is well 
 from __future__ import annotations
 
 from .._core._backoff import Backoff, backoff
-from .._core._budget import Budget, Tally, shared_budget
+from .._core._budget import Budget, Stay, Tally, shared_budget
+from .._core._callable import identity_of
 from .._core._chance import system_random
-from .._core._context import DEADLINE, REPEATABLE
-from .._core._durations import DAY, as_seconds
-from .._core._matching import Matcher, headers_of, status_of
+from .._core._environment import disabled
+from .._core._matching import Matcher
 from .._core._mishaps import Mishaps, noted, said
 from .._core._names import check_name
-from .._core._schema import Settings, custom, duration, flag, integer
-from ..errors import ConfigError, RejectedError
+from .._core._schema import Settings, choice, custom, duration, flag, integer
+from .._shells._attempts import AsyncAttempts, Attempts
+from ..errors import ConfigError
 from ..facts import BudgetEmptied, RetryEnded, RetryScheduled
 from ..pipeline import Policy, named
+from ._plan import Plan, Unacceptable, exhausted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeAlias, TypedDict, Unpack
+    from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
     from ..typing import Clock, Duration
 
@@ -40,19 +42,19 @@ if TYPE_CHECKING:
 
         on: Match
         ignore: Match
+        on_result: Callable[[Any], object] | None
         attempts: int
         backoff: Backoff | Duration | Sequence[Duration] | Callable[[int, BaseException], Duration | None]
         min_attempt_time: Duration
         budget: Budget | str | None
         retry_after: bool
+        retry_refused: bool
+        retry_retried: bool
         idempotent: bool | None
+        on_exhausted: Literal["last", "raise"]
         name: str
         clock: Clock
         random: Callable[[], float]
-
-
-_ASKS_US_TO_WAIT = (413, 429, 503)  # on other answers a Retry-After means nothing
-_LONGEST = 7 * DAY  # no duration of ours is longer: a wait beyond it is no wait, but the end
 
 
 def _matcher(value: Any, path: str) -> Matcher:
@@ -74,122 +76,45 @@ def _tristate(value: Any, path: str) -> bool | None:
     return value
 
 
+class Judgement:
+    """A function of the result, as a setting: two are the same if they are the same code, as after a reload."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, given: Callable[[Any], object]) -> None:
+        self.given = given
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Judgement) and identity_of(self.given) == identity_of(other.given)
+
+    def __hash__(self) -> int:
+        return hash(Judgement)
+
+    def __repr__(self) -> str:
+        return repr(self.given)
+
+
+def _judgement(value: Any, path: str) -> Judgement | None:
+    if value is not None and not callable(value):
+        raise ConfigError(path, value, "a function of the result: true for another attempt")
+    return None if value is None else Judgement(value)
+
+
 class RetrySettings(Settings):
     """The settings, checked."""
 
     on: Matcher | None = custom(_matcher, default=None)  # missing is found out when it is built into a pipeline
     ignore: Matcher | None = custom(_matcher, default=None)
+    on_result: Judgement | None = custom(_judgement, default=None)
     attempts: int = integer(default=3, low=1, high=100)
     backoff: Any = backoff(default=Backoff())
     min_attempt_time: float = duration(default=0.0, zero=True)
     budget: Budget | str | None = custom(_budget, default="default")
     retry_after: bool = flag(default=True)
+    retry_refused: bool = flag(default=False)
+    retry_retried: bool = flag(default=True)
     idempotent: bool | None = custom(_tristate, default=None)
-
-
-class Plan:
-    """The further attempts of one call. The settings are those of its first failure."""
-
-    __slots__ = ("_backed_off", "_owner", "_real", "_repeatable", "_settings", "_started", "attempt", "last")
-
-    last: BaseException
-
-    def __init__(self, owner: Retry) -> None:
-        self._owner = owner
-        self._settings = owner.settings
-        self._backed_off = 0.0  # the last delay of the backoff
-        self._started = 0  # the attempt before the backoff's first one
-        self._real = False
-        self._repeatable = REPEATABLE.get() if owner.settings.idempotent is None else owner.settings.idempotent
-        self.attempt = 1
-
-    def next_delay(self, error: BaseException) -> float | None:
-        """Seconds until the next attempt, or None: then ``last`` is to be raised."""
-        if isinstance(error, RejectedError) and self._real:
-            noted(self.last, f"svcgov: attempt {self.attempt} was refused: {error}")
-            return self._end("refused")
-        self.last = error
-        if isinstance(error, RejectedError):
-            return self._end("refused")
-        self._real = True
-        asked = self._asked(error)
-        if asked is False:
-            return self._end("not_retryable")
-        if self._repeatable is False:
-            return self._end("not_repeatable")
-        if self.attempt >= self._settings.attempts:
-            return self._end("attempts")
-        delay = self._wait(error) if asked is True else asked
-        if delay is None or not 0 <= delay <= _LONGEST:
-            return self._end("stopped")
-        now = self._owner.clock.monotonic()
-        if not self._fits(now + delay):
-            return self._end("deadline")
-        if self._owner.budget is not None and not self._owner.budget.try_withdraw():
-            return self._end("budget")
-        self._owner.scheduled(self.attempt, delay, error, now)
-        self.attempt += 1
-        return delay
-
-    def overslept(self) -> bool:
-        """Whether no time is left after the wait, as when the process was stopped meanwhile: then ``last`` is to be raised."""
-        if self._fits(self._owner.clock.monotonic()):
-            return False
-        self.attempt -= 1
-        self._owner.retries -= 1
-        self._end("deadline")
-        return True
-
-    def recovered(self) -> None:
-        """A further attempt was good."""
-        self._owner.recovered += 1
-
-    def _fits(self, start: float) -> bool:
-        """Whether an attempt that starts at this moment has time left."""
-        deadline = DEADLINE.get()
-        return deadline is None or start + self._settings.min_attempt_time < deadline
-
-    def _asked(self, error: BaseException) -> bool | float:
-        """Whether to try again, or the seconds to wait before that: what a function in ``on`` may say."""
-        owner, settings = self._owner, self._settings
-        asked = "ignore"
-        try:
-            if settings.ignore is not None and settings.ignore.matches(error):
-                return False
-            asked, on = "on", owner.on
-            if on.speaks_http and self._repeatable is None and status_of(error) is not None and not isinstance(error, on.types):
-                return False  # nobody knows whether this request may be made twice
-            verdict = on.matches(error)
-            if isinstance(verdict, (int, float)) and not isinstance(verdict, bool):
-                return float(verdict)
-            seconds = as_seconds(verdict)
-            return bool(verdict) if seconds is None else seconds
-        except Exception as failure:
-            owner.mishaps.tell(asked, failure, "the error was not retried")
-            return False
-
-    def _wait(self, error: BaseException) -> float | None:
-        """What the server asks for, else what the backoff says; after the server's wait the backoff begins anew."""
-        settings, owner = self._settings, self._owner
-        if settings.retry_after and status_of(error) in _ASKS_US_TO_WAIT:
-            from .._core._http_date import retry_after
-
-            served = retry_after(headers_of(error), owner.clock.wall)
-            if served is not None:
-                self._started, self._backed_off = self.attempt, 0.0
-                return served
-        try:
-            delay: float | None = settings.backoff(self.attempt - self._started, self._backed_off, error, owner.random)
-        except Exception as failure:
-            owner.mishaps.tell("backoff", failure, "the error was not retried")
-            return None
-        self._backed_off = delay or 0.0
-        return delay
-
-    def _end(self, cause: Any) -> float | None:
-        """No further attempt, for this cause: None, as `next_delay` says it."""
-        self._owner.ended(self.attempt, cause, self.last)
-        return None
+    on_exhausted: str = choice("last", "raise", default="last")
 
 
 class Attempting:
@@ -202,6 +127,45 @@ class Attempting:
         self.clock = owner.clock
         self.tally = Tally()
 
+    @property
+    def judges(self) -> bool:
+        """Whether results are looked at too: said when the frames are nested."""
+        return self.owner.settings.on_result is not None
+
+    def judge(self, result: Any) -> None:
+        """Raise a marker when *result* is not to be accepted."""
+        owner = self.owner
+        try:
+            bad = owner.settings.on_result.given(result)  # type: ignore[union-attr]  # it judges
+            bad = bool(bad)
+        except Exception as failure:
+            owner.mishaps.tell("on_result", failure, "the result was accepted")
+            return
+        if bad:
+            raise Unacceptable(result, self)
+
+    def result_of(self, error: BaseException) -> Any:
+        """The last result, if *error* says that no attempt had an acceptable one; any other *error* is raised."""
+        if not isinstance(error, Unacceptable) or error.machine is not self:
+            raise error
+        if self.owner.settings.on_exhausted == "last":
+            return error.result
+        raise exhausted(error)
+
+    def enter(self) -> Stay | None:
+        """A call begins, where that has to be known (``tally.watched``)."""
+        budget = self.owner.budget
+        if budget is None:
+            self.tally.calls += 1
+            return None
+        return budget.enter(self.tally)
+
+    def leave(self, stay: Stay | None, good: bool) -> None:
+        """The call is over."""
+        if stay is not None:
+            stay.unmark()
+            stay.end(good)
+
     def plan(self) -> Plan:
         """A plan, made after the first failure."""
         return Plan(self.owner)
@@ -213,6 +177,7 @@ class Retry(Policy):
     kind = "retry"
     shape = "loop"
     settings_class = RetrySettings
+    fixed = ("on_result",)
     settings: RetrySettings
     machine: Attempting
     on: Matcher
@@ -224,7 +189,9 @@ class Retry(Policy):
     def _build(self) -> None:
         self.retries = 0
         self.recovered = 0
+        self.failed = 0
         self.gave_up = 0
+        self.cancelled = 0
         self._emptied = False
         self.mishaps = Mishaps(self)
         self.machine = Attempting(self)
@@ -236,17 +203,19 @@ class Retry(Policy):
         if isinstance(given, Budget):
             self._spend_from(given)
         elif given is None:
-            self.budget = None
+            self._spend_from(None)
         elif given != "default":
             self._spend_from(shared_budget(given))
         elif self.budget is None:
             self._spend_from(Budget({}, name=self._name, clock=self.clock))
         if self.settings.on is not None:
             self.on = self.settings.on
+        elif self.settings.on_result is not None:
+            self.on = Matcher((), self._path)  # no error is meant
 
     def attach(self, *, edge: bool, service: str | None) -> None:
         """Built into a pipeline: what was left open is settled by where it stands."""
-        if self.settings.on is None:
+        if self.settings.on is None and (edge or self.settings.on_result is None):
             if not edge:
                 raise ConfigError(
                     f"{self._path}.on", None, "what to retry on: exception types, a function, or words such as transient"
@@ -255,9 +224,32 @@ class Retry(Policy):
         if service is not None and self.settings.budget == "default":
             self._spend_from(shared_budget(service))
 
-    def _spend_from(self, budget: Budget) -> None:
-        self.budget = budget
-        budget.join(self.machine.tally)
+    def renew(self) -> None:
+        """As any policy; the budget is still the one that it was attached to."""
+        budget = self.budget
+        super().renew()
+        self._spend_from(budget)
+
+    def __iter__(self) -> Attempts:
+        """Make attempts at a block: ``for attempt in retry(...): with attempt: ...``."""
+        return Attempts(self, off=self._switched_off())
+
+    def __aiter__(self) -> AsyncAttempts:
+        """The same with ``async for``; the block may await."""
+        return AsyncAttempts(self, off=self._switched_off())
+
+    def _switched_off(self) -> bool:
+        """Whether ``SVCGOV_DISABLED`` names it, now that it is to be used around a block."""
+        self.attach(edge=False, service=None)
+        self.machine.tally.around(None)
+        return self.kind in disabled()
+
+    def _spend_from(self, budget: Budget | None) -> None:
+        before, self.budget = self.budget, budget
+        if before is not None and before is not budget:
+            before.leave(self.machine.tally)
+        if budget is not None:
+            budget.join(self.machine.tally)
 
     def scheduled(self, attempt: int, delay: float, error: BaseException, now: float) -> None:
         """Another attempt will be made."""
@@ -268,7 +260,10 @@ class Retry(Policy):
 
     def ended(self, attempts: int, cause: Any, error: BaseException) -> None:
         """No further attempt: note it on the error that is raised, and tell."""
-        self.gave_up += 1
+        if attempts > 1:
+            self.gave_up += 1
+        else:
+            self.failed += 1
         if attempts > 1 or cause == "budget":
             note = f"svcgov: {self.label} gave up after {attempts} attempt{'s' if attempts > 1 else ''} ({cause})"
             noted(error, note)
@@ -281,13 +276,31 @@ class Retry(Policy):
         self.ears.tell(RetryEnded(policy=self.label, at=now, attempts=attempts, cause=cause, error=said(error)))
 
     def snapshot(self) -> dict[str, int]:
-        """``calls`` begun, further attempts (``retries``), calls that ``recovered`` by one, calls that ``gave_up``."""
+        """``calls`` begun and further attempts (``retries``), and the calls by their ends.
+
+        ``good`` at once (those under way among them), ``recovered`` by a further attempt, ``failed`` without one,
+        ``gave_up`` after one or more, ``cancelled``.
+        """
+        tally = self.machine.tally
+        recovered, failed, gave_up, cancelled = self.recovered, self.failed, self.gave_up, self.cancelled + tally.cancelled
+        calls = tally.calls + tally.nested
         return {
-            "calls": self.machine.tally.calls,
+            "calls": calls,
             "retries": self.retries,
-            "recovered": self.recovered,
-            "gave_up": self.gave_up,
+            "good": max(0, calls - recovered - failed - gave_up - cancelled),
+            "recovered": recovered,
+            "failed": failed,
+            "gave_up": gave_up,
+            "cancelled": cancelled,
         }
+
+
+def _entered(self: Retry, *_: object) -> None:
+    raise TypeError(f"a block cannot be made twice, as {self!r} would: for attempt in retry(...): with attempt: ...")
+
+
+for _verb in ("__enter__", "__exit__", "__aenter__", "__aexit__"):  # not in the class: type checkers find it by themselves
+    setattr(Retry, _verb, _entered)
 
 
 def retry(*unnamed: Any, **options: Unpack[Options]) -> Retry:
@@ -295,14 +308,19 @@ def retry(*unnamed: Any, **options: Unpack[Options]) -> Retry:
 
     Args:
         on: what to retry on: exception types, a function of the error (its answer may be seconds to wait), or words
-            (``transient connection timeout 5xx 429``). Required, but for governed clients, where it is ``transient``.
+            (``transient connection timeout 5xx 429``). Required without *on_result*, but for governed clients, where it is
+            ``transient``.
         ignore: what never to retry on; wins over *on*.
+        on_result: a function of the result: true for another attempt. The last result is returned, however bad it is.
         attempts: 1 to 100, the first one included.
         backoff: a `Backoff`, seconds, a list of seconds, or a function of attempt and error.
         min_attempt_time: seconds that an attempt must have left before the deadline to be made.
         budget: a budget, the name of one, or None for none; by default one per dependency.
         retry_after: wait exactly as long as a server's ``Retry-After`` asks.
+        retry_refused: retry also what a policy of ours refused, after the wait that the refusal names.
+        retry_retried: retry also when our caller's call is itself a further attempt (its header ``x-retry-attempt``).
         idempotent: whether an HTTP request may be repeated; None is by its method and ``Idempotency-Key``.
+        on_exhausted: ``raise`` raises a `RetriesExhaustedError` in place of the last result, if that is not acceptable.
         name: share it with every retry of this name.
         clock, random: where time and chance come from, for tests.
 

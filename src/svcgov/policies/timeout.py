@@ -4,16 +4,17 @@ Rule 1: the tightest deadline wins, and is restored exactly on the way out.
 Rule 2: a coroutine is really cancelled; its own expiry is told from the caller's cancellation exactly.
 Rule 3: a plain function cannot be interrupted. It sees the deadline (`svcgov.remaining`), and governed clients clip
         their own time-outs to it; ``enforce="thread"`` leaves it behind on a worker thread.
-Rule 4: a result that came late is returned, not thrown away: what it did has been done.
+Rule 4: a result that came late is returned, not thrown away: what it did has been done. An error that came late is raised.
 """
 
 from __future__ import annotations
 
 from warnings import warn
 
+from .._core._mishaps import noted, said
 from .._core._schema import Settings, choice, custom, duration
 from ..errors import CallTimeoutError, TimeoutWarning
-from ..facts import TimedOut, TimeoutNotEnforced
+from ..facts import LeftCallFailed, TimedOut, TimeoutNotEnforced
 from ..pipeline import Gated, named
 
 TYPE_CHECKING = False
@@ -56,13 +57,19 @@ class TimeLimit:
         self.seconds: float | None = owner.settings.seconds
         self.on_thread = owner.settings.enforce == "thread"
 
-    def late(self, took: float) -> None:
-        """A call came to its end after *took* seconds, which was too long; its result stands."""
-        self.owner.overrun(took)
+    def late(self, took: float, error: Exception | None = None) -> None:
+        """A call came to its end after *took* seconds, which was too long; its result, or its *error*, stands."""
+        self.owner.overrun(took, error)
 
-    def expired(self, reason: str) -> CallTimeoutError:
-        """A call was cancelled or left."""
-        return self.owner.expired(reason)
+    def expired(self, reason: str, seconds: float) -> CallTimeoutError:
+        """A call was cancelled or left, after *seconds*."""
+        return self.owner.expired(reason, seconds)
+
+    def failed(self, error: Exception) -> None:
+        """A call that was left behind has raised *error*."""
+        owner = self.owner
+        if owner.ears.heard:
+            owner.ears.tell(LeftCallFailed(policy=self.name, at=self.clock.monotonic(), error=said(error)))
 
 
 class Timeout(Gated):
@@ -84,34 +91,38 @@ class Timeout(Gated):
     def _tune(self, before: Settings) -> None:
         self.machine.seconds = self.settings.seconds
 
-    def expired(self, reason: str) -> CallTimeoutError:
-        """The error of a call that was cancelled or left, counted and told."""
-        seconds = self.machine.seconds or 0.0
+    def expired(self, reason: str, seconds: float) -> CallTimeoutError:
+        """The error of a call that was cancelled or left after *seconds*, counted and told."""
         self.timed_out += 1
-        self._tell(late=False)
+        self._tell(seconds, late=False)
         return CallTimeoutError(self.label, reason, seconds)
 
-    def overrun(self, took: float) -> None:
-        """A call ended late and its result stands: counted, told, and (the first time) warned of."""
+    def overrun(self, took: float, error: Exception | None) -> None:
+        """A call ended late and its result or error stands: counted, told, and (the first time) warned of."""
         self.late += 1
-        self._tell(late=True)
+        seconds = self.machine.seconds or 0.0
+        self._tell(seconds, late=True)
         if self._warned:
             return
         self._warned = True
-        seconds = self.machine.seconds or 0.0
         if self.ears.heard:
             self.ears.tell(TimeoutNotEnforced(policy=self.label, at=self.clock.monotonic(), seconds=seconds, took=took))
-        warn(
-            f"{self.label}: a call took {took:.3g} s of the {seconds:.3g} s it was given and could not be interrupted; "
-            'its result was kept. For a plain function that may hang, enforce="thread" leaves it behind.',
-            TimeoutWarning,
-            stacklevel=4,
-        )
+        try:
+            warn(
+                f"{self.label}: a call took {took:.3g} s of the {seconds:.3g} s it was given and could not be interrupted; "
+                f"its {'result was kept' if error is None else 'error was raised'}. "
+                'For a plain function that may hang, enforce="thread" leaves it behind.',
+                TimeoutWarning,
+                stacklevel=4 if error is None else 5,
+            )
+        except TimeoutWarning as warning:  # where warnings are errors: not in the place of the user's own
+            if error is None:
+                raise
+            noted(error, f"svcgov: {warning}")
 
-    def _tell(self, *, late: bool) -> None:
+    def _tell(self, seconds: float, *, late: bool) -> None:
         if self.ears.heard:
-            fact = TimedOut(policy=self.label, at=self.clock.monotonic(), seconds=self.machine.seconds or 0.0, late=late)
-            self.ears.tell(fact)
+            self.ears.tell(TimedOut(policy=self.label, at=self.clock.monotonic(), seconds=seconds, late=late))
 
     def snapshot(self) -> dict[str, int]:
         """``timed_out`` (cancelled or left) and ``late`` (came to its end after all)."""

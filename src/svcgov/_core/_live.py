@@ -1,0 +1,30 @@
+"""What is in use in this process, known weakly: the policies, the budgets, the governed functions.
+
+Rule: nobody looks here but the testing kit, which has to reach what the code under test has made long ago, a process
+that has just been forked, and a policy whose other settings mean other frames.
+"""
+
+from __future__ import annotations
+
+from _weakref import ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Midwife = Callable[[object], object]
+
+_live: set[ref[object]] = set()
+midwives: list[Midwife] = []  # who is to see whatever is made, while a test goes on
+
+
+def born(thing: object) -> None:
+    """*thing* is in use, until nobody holds it."""
+    _live.add(ref(thing, _live.discard))
+    for midwife in midwives:
+        midwife(thing)
+
+
+def living() -> list[object]:
+    """All that is in use now."""
+    return [thing for known in _live.copy() if (thing := known()) is not None]  # a copy is made in one go

@@ -1,0 +1,43 @@
+"""What holds for the whole process: the worker threads of time-outs."""
+
+from __future__ import annotations
+
+from ._core._schema import Settings, duration, integer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
+    from .typing import Duration
+
+    class Options(TypedDict, total=False):
+        """The keyword arguments of `configure`."""
+
+        max_workers: int
+        idle: Duration
+
+
+class ProcessSettings(Settings):
+    """The settings, checked."""
+
+    max_workers: int = integer(default=64, low=1, high=1000)
+    idle: float = duration(default=30.0)
+
+
+def configure(**settings: Unpack[Options]) -> None:
+    """Set what holds for the whole process; what is not named stays as it is.
+
+    Args:
+        max_workers: how many worker threads there may be for ``timeout(enforce="thread")``, 1 to 1000; 64 at first.
+        idle: after how long without a call a worker ends; 30 s at first.
+
+    Raises:
+        ConfigError: for a setting that cannot be; then nothing has changed.
+    """
+    checked = ProcessSettings.of(settings, "configure")
+    from ._shells._workers import POOL
+
+    if "max_workers" in settings:
+        POOL.most = checked.max_workers
+    if "idle" in settings:
+        POOL.idle = checked.idle

@@ -1,0 +1,174 @@
+"""The waiting room of a bulkhead: one queue for threads and for tasks of all loops.
+
+Rule 1: a place that comes free is handed to the next in the queue under the same lock: nobody gets past those who wait.
+Rule 2: nobody is woken under the lock. Who cannot be woken any more, since its loop is closed, gives its place to the next.
+Rule 3: whoever stops waiting, by time or by cancellation, either has a place by then and owns it, or is out of the queue.
+Rule 4: what a collection of garbage calls while the lock is held may come by here again: the lock lets its own thread in,
+        and the queue is looked at once more after it has been released.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+from collections import OrderedDict
+
+from .._core._call import Wait
+from .._core._context import DEADLINE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..errors import BulkheadFullError
+    from ..typing import Clock, Permit
+    from .bulkhead import Bulkhead
+
+
+class Place:
+    """A permit for one call, which knows what it costs."""
+
+    __slots__ = ("cost", "room")
+
+    def __init__(self, room: Room, cost: int) -> None:
+        self.room: Room | None = room  # None once it has been given back: a second time nothing happens
+        self.cost = cost
+
+
+class Room:
+    """The machine of a bulkhead that lets calls wait, or whose calls cost more than one place."""
+
+    __slots__ = ("_lock", "calm", "free", "limit", "max_wait", "max_waiting", "newest_first", "owner", "used", "waiters")
+
+    asks = True
+
+    def __init__(self, owner: Bulkhead) -> None:
+        self.owner = owner
+        self.free: Permit = None
+        self.calm: Permit = object()  # never handed out: every permit comes back
+        self.used = 0
+        self.waiters: OrderedDict[Waiter, None] = OrderedDict()
+        self._lock = RLock()
+        self.tune()
+
+    def tune(self) -> None:
+        """Take the owner's settings: a larger limit lets waiting calls in, a smaller one takes nothing away."""
+        settings = self.owner.settings
+        with self._lock:
+            self.max_wait = settings.max_wait
+            self.max_waiting = settings.most_waiting
+            self.newest_first = settings.order == "lifo"
+            self.limit = settings.limit
+        self.serve()
+
+    def admit(self, now: float, call: Any = None) -> Permit:
+        """Take a place, or answer with a `Waiter`, or raise `BulkheadFullError`."""
+        cost = self.owner.cost_of(call)
+        place = self.taken(cost)
+        if place is not None:
+            return place
+        until, deadline = now + self.max_wait, DEADLINE.get()
+        if deadline is not None and deadline < until:
+            until = deadline
+        if until <= now:
+            raise self.owner.full(now)
+        return Waiter(self, cost, until)
+
+    def taken(self, cost: int) -> Place | None:
+        """A place, if there is one and nobody waits for it."""
+        place = Place(self, cost)
+        with self._lock:
+            if self.waiters or self.used + cost > self.limit:
+                return None
+            self.used += cost
+        return place
+
+    def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
+        """Take the place back, and hand it on."""
+        if not isinstance(permit, Place):
+            return
+        with self._lock:
+            if permit.room is not self:
+                return
+            permit.room = None
+            self.used -= permit.cost
+        self.serve()
+
+    def serve(self) -> None:
+        """Hand free places to those who wait, and wake them."""
+        while self.waiters:
+            with self._lock:
+                waiter = self._next_locked()
+            if waiter is None:
+                return
+            try:
+                waiter.wake()
+            except RuntimeError:  # its loop is closed: nobody will ever come for this place
+                waiter.abandon()
+
+    def _next_locked(self) -> Waiter | None:
+        """Grant a place to the next one that waits, if it fits."""
+        place = Place(self, 0)  # made first: from here on nothing is made, so nothing is collected in between
+        if not self.waiters:
+            return None
+        waiter, _ = self.waiters.popitem(last=self.newest_first)
+        if self.used + waiter.cost > self.limit:
+            self.waiters[waiter] = None
+            self.waiters.move_to_end(waiter, last=self.newest_first)
+            return None
+        self.used += waiter.cost
+        place.cost = waiter.cost
+        waiter.permit = place
+        return waiter
+
+    def joined(self, waiter: Waiter) -> str:
+        """Let *waiter* have a place or a place in the queue; say which, or that there is neither."""
+        place = self.taken(waiter.cost)
+        if place is not None:
+            waiter.permit = place
+            return "in"
+        with self._lock:
+            if len(self.waiters) >= self.max_waiting:
+                return "queue_full"
+            self.waiters[waiter] = None
+        self.serve()  # a place may have come free between the two looks
+        return "waiting"
+
+    def left(self, waiter: Waiter) -> bool:
+        """Take *waiter* out of the queue; say whether it has a place by now."""
+        with self._lock:
+            if waiter.permit is not None:
+                return True
+            self.waiters.pop(waiter, None)
+        self.serve()  # it may have been one that cost much and stood before others that cost less
+        return False
+
+
+class Waiter(Wait):
+    """A call that waits for its place."""
+
+    __slots__ = ("clock", "cost", "permit", "room", "until", "wake")
+
+    def __init__(self, room: Room, cost: int, until: float) -> None:
+        self.room = room
+        self.cost = cost
+        self.until = until
+        self.clock: Clock = room.owner.clock
+        self.permit: Permit = None
+
+    def join(self, wake: Callable[[], None]) -> bool:
+        self.wake = wake
+        found = self.room.joined(self)
+        if found == "queue_full":
+            raise self.refused(found)
+        return found == "in"
+
+    def over(self) -> bool:
+        return self.room.left(self)
+
+    def abandon(self) -> None:
+        if self.room.left(self):
+            self.room.settle(self.permit, None, 0.0)
+
+    def refused(self, reason: str) -> BulkheadFullError:
+        return self.room.owner.full(self.clock.monotonic(), reason)
