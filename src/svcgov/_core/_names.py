@@ -81,7 +81,8 @@ class Names:
         def forget_the_rest() -> None:
             with self._lock:
                 self._entries.clear()
-                for key, (entry, entry.declared, entry.place) in before.items():
+                for key, (entry, declared, place) in before.items():
+                    entry.declared, entry.place = declared, place
                     self._entries[key] = entry
 
         return forget_the_rest

@@ -259,10 +259,12 @@ class Circuit:
     def _would_trip_locked(self, now: float) -> bool:
         """Whether the calls that are slow already would open the circuit at the next admission."""
         overdue = self.tickets.overdue(now, self.slow) if self.settings.count_in_flight else ()
-        window = self.window.copy() if overdue else None
+        if not overdue:
+            return False
+        window = self.window.copy()
         for _ in overdue:
             window.add(SLOW, now)
-        return window is not None and bool(self.settings.breached(window.counts(now), self.in_row, self.enough))
+        return bool(self.settings.breached(window.counts(now), self.in_row, self.enough))
 
     # -- under the lock: going out -----------------------------------------------------------------------------------
 
@@ -271,7 +273,7 @@ class Circuit:
         if type(permit) is not Ticket or permit.cell is None:
             self.window.add(cell | FAILED if failed else cell, now)
         elif failed and permit.window is self.window:
-            self.window.amend(permit.cell, now)
+            permit.window.amend(permit.cell, now)
         if failed is not None:
             self.in_row = self.in_row + 1 if failed else 0
         self.ramp.heard = True

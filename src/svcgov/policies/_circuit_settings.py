@@ -69,7 +69,7 @@ def _steps(value: Any, path: str) -> tuple[float, ...]:
 def _predicate(value: Any, path: str) -> Callable[[Any], object] | None:
     if value is not None and (not callable(value) or isinstance(value, type)):
         raise ConfigError(path, value, "a function of the result that is true for a bad one")
-    return value  # type: ignore[no-any-return]  # a function, or None
+    return value
 
 
 def _force(value: Any, path: str) -> str | None:

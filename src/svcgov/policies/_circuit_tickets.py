@@ -62,7 +62,7 @@ class Tickets:
 
     def overdue(self, now: float, slow: float) -> list[Ticket]:
         """The calls that are slow already, as many as one admission counts."""
-        found = []
+        found: list[Ticket] = []
         for ticket in self.out:
             if now - ticket.since <= slow or len(found) == MOST_AT_ONCE:
                 break
