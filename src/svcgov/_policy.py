@@ -71,12 +71,12 @@ class Policy:
     def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
         if name is not None:
             check_name(name, f"{self.kind}.name")
-        self.label = name or self.kind
+        self.label: str = name or self.kind
         self._name = name
         self.clock = clock
-        self.ears = Listeners(PROCESS)
-        self.declared = dict(given)
-        self.settings = self.settings_class.of(given, self._path)
+        self.ears: Listeners = Listeners(PROCESS)
+        self.declared: dict[str, Any] = dict(given)
+        self.settings: Settings = self.settings_class.of(given, self._path)
         self._build()
         born(self)
 

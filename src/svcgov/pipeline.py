@@ -56,14 +56,14 @@ class Governed:
         function: str,
         clock: Clock,
     ) -> None:
-        self.target = target
-        self.kind = kind_of(target)
-        self.owners = owners
-        self.policies = policies
-        self.function = function
-        self.name = owners[0].name or function  # whom its errors name
-        self.clock = clock_of(policies, clock)
-        self.record = Record()
+        self.target: Callable[..., Any] = target
+        self.kind: str = kind_of(target)
+        self.owners: tuple[Pipeline, ...] = owners
+        self.policies: tuple[Policy, ...] = policies
+        self.function: str = function
+        self.name: str = owners[0].name or function  # whom its errors name
+        self.clock: Clock = clock_of(policies, clock)
+        self.record: Record = Record()
         self.route = self.nested()
         born(self)
 
@@ -97,7 +97,7 @@ class Pipeline(Enterable):
         if name is not None:
             check_name(name, "Pipeline.name")
         self.name = name
-        self.policies = _flat(policies)
+        self.policies: tuple[Policy, ...] = _flat(policies)
         self._known: list[ref[Governed]] = []  # a tenth of the size of a set of weak references
         self._ways: dict[str, Callable[..., Any]] = {}
         self._looked = False  # whether it has been warned of

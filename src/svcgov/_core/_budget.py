@@ -87,10 +87,10 @@ class Tally:
     __slots__ = ("__weakref__", "_around", "_shared", "calls", "cancelled", "nested", "watched")
 
     def __init__(self) -> None:
-        self.calls = 0
-        self.nested = 0
-        self.cancelled = 0
-        self.watched = False
+        self.calls: int = 0
+        self.nested: int = 0
+        self.cancelled: int = 0
+        self.watched: bool = False
         self._shared = False
         self._around: int | None = None
 
@@ -142,10 +142,10 @@ class Budget:
     kind = "budget"
 
     def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
-        self.label = name or self.kind
+        self.label: str = name or self.kind
         self.clock = clock
-        self.declared = dict(given)
-        self.settings = BudgetSettings.of(given, self.label)
+        self.declared: dict[str, Any] = dict(given)
+        self.settings: BudgetSettings = BudgetSettings.of(given, self.label)
         self._own = Tally()
         self._tallies: list[tuple[ref[Tally], list[int]]] = []
         self._returns: deque[Callable[[], None]] = deque()  # what finalisers have given back: those take no lock

@@ -32,9 +32,9 @@ class Call:
         if fn is None:  # called through a pipeline: the function comes first
             fn, *rest = args
             args = tuple(rest)
-        self.fn = fn
-        self.args = args
-        self.kwargs = kwargs
+        self.fn: Callable[..., Any] | None = fn
+        self.args: tuple[Any, ...] = args
+        self.kwargs: Mapping[str, Any] = kwargs
 
     @property
     def invocation(self) -> Invocation:

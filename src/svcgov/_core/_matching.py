@@ -55,7 +55,7 @@ class Matcher:
     __slots__ = ("_known", "given", "predicate", "statuses", "types", "words")
 
     def __init__(self, given: Any, path: str) -> None:
-        self.given = given
+        self.given: Any = given
         self.types: tuple[type[BaseException], ...] = ()
         self.statuses: frozenset[int] = _NONE
         self.words: frozenset[str] = _NONE

@@ -40,8 +40,8 @@ class Window:
 
     def __init__(self, settings: BudgetSettings, now: float) -> None:
         self.settings = settings
-        self.deposited = [0.0] * _BUCKETS
-        self.withdrawn = [0] * _BUCKETS
+        self.deposited: list[float] = [0.0] * _BUCKETS
+        self.withdrawn: list[int] = [0] * _BUCKETS
         self._here = self._number(now)
 
     def look(self, now: float, fresh: int) -> None:
@@ -95,8 +95,8 @@ class InFlight:
 
     def __init__(self, settings: BudgetSettings, now: float) -> None:
         self.settings = settings
-        self.calls = 0
-        self.held = 0
+        self.calls: int = 0
+        self.held: int = 0
 
     def look(self, now: float, fresh: int) -> None:
         """Neither time nor past calls matter here."""
@@ -139,9 +139,9 @@ class Tokens:
 
     def __init__(self, settings: BudgetSettings, now: float) -> None:
         self.settings = settings
-        self.most = round(settings.tokens * 1000)
-        self.credit = round(settings.token_ratio * 1000)
-        self.thousandths = self.most
+        self.most: int = round(settings.tokens * 1000)
+        self.credit: int = round(settings.token_ratio * 1000)
+        self.thousandths: int = self.most
 
     def look(self, now: float, fresh: int) -> None:
         """Each of the *fresh* calls, which were counted by hand, was a good one."""

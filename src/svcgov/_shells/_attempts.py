@@ -40,8 +40,8 @@ class Attempt:
         self._call = call
         self._entered = False
         self._marker: Exception | None = None
-        self.number = call.number
-        self.delay = delay
+        self.number: int = call.number
+        self.delay: float = delay
         self.last_error = last_error
 
     def result(self, value: T) -> T:
@@ -86,7 +86,7 @@ class Call:
         self._error: BaseException | None = None
         self.clock: Clock = policy.machine.clock
         self.attempt: Attempt | None = None  # the one whose turn it is
-        self.number = 0
+        self.number: int = 0
         self.stay: Stay | None = None
 
     def due(self) -> float | None:

@@ -34,7 +34,7 @@ class Held:
     __slots__ = ("_ignored", "_left", "owner")
 
     def __init__(self, owner: object) -> None:
-        self.owner = owner
+        self.owner: object = owner
         self._ignored = False
         self._left: list[Callable[[BaseException | None], None]] = []
 

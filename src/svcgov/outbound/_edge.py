@@ -38,12 +38,12 @@ class Exchange:
     __slots__ = ("clip", "deadline", "open", "replayable", "request", "send", "sent")
 
     def __init__(self, send: Callable[[Any], Any], request: Any, *, replayable: bool) -> None:
-        self.send = send  # takes what `Edge.prepare` has made
-        self.request = request
-        self.replayable = replayable  # whether its body can be sent again
-        self.deadline = DEADLINE.get()  # the caller's, before the policies tighten it
+        self.send: Callable[[Any], Any] = send  # takes what `Edge.prepare` has made
+        self.request: Any = request
+        self.replayable: bool = replayable  # whether its body can be sent again
+        self.deadline: float | None = DEADLINE.get()  # the caller's, before the policies tighten it
         self.clip: Any = None  # the time-outs of the attempt under way, where a deadline clips them
-        self.sent = False
+        self.sent: bool = False
         self.open: Any = None  # a failing answer that is not closed yet
 
 

@@ -43,7 +43,7 @@ class HttpxEdge(Edge):
     def __init__(self, package: Any, target: str | None, *, grace: float) -> None:
         clothes = clothes_of(package, root="TransportError", refused="TransportError", late="TimeoutException")
         super().__init__(clothes, answer_error_of(package.HTTPStatusError), target)
-        self.late = package.TimeoutException
+        self.late: Any = package.TimeoutException
         self._package = package
         self._grace = grace
 

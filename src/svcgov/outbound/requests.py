@@ -47,7 +47,7 @@ class RequestsEdge(Edge):
         errors = package.exceptions
         clothes = clothes_of(errors, root="RequestException", refused="ConnectionError", late="Timeout", sign=_signed)
         super().__init__(clothes, answer_error_of(errors.HTTPError), target)
-        self.late = (errors.Timeout, errors.ConnectionError)  # what times out in a body is a ConnectionError
+        self.late: Any = (errors.Timeout, errors.ConnectionError)  # what times out in a body is a ConnectionError
         self.package = package
         self.retries = retries
         self._urllib3 = sys.modules["urllib3"]
@@ -132,7 +132,7 @@ class Hop(Exchange):
             return send(attempt, **options)
 
         super().__init__(sent, request, replayable=replayable)
-        self.options = options
+        self.options: dict[str, Any] = options
 
 
 class GovernedSession:

@@ -44,7 +44,7 @@ class Urllib3Edge(Edge):
         errors = package.exceptions
         clothes = clothes_of(errors, root="HTTPError", refused="ProtocolError", late="TimeoutError", sign=_signed)
         super().__init__(clothes, AnswerError, target)
-        self.late = (errors.TimeoutError, errors.EmptyPoolError, errors.MaxRetryError)
+        self.late: Any = (errors.TimeoutError, errors.EmptyPoolError, errors.MaxRetryError)
         self._package = package
         self._retries = retries
         self._quiet: tuple[Any, Any] = None, None  # the last one of the client's own, and what stands for it
@@ -108,7 +108,7 @@ class Asked:
         self.options = options
         self.headers = headers
         body: Any = options.get("body")
-        self.replayable = body is None or rewinds(body)
+        self.replayable: bool = body is None or rewinds(body)
         self.body_pos = options.get("body_pos")
         if self.body_pos is None and hasattr(body, "tell") and self.replayable:
             self.body_pos = body.tell()

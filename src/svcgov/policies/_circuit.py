@@ -35,6 +35,7 @@ from ._circuit_window import FAILED, SLOW, CountWindow, TimeWindow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from typing import Any
 
     from ..typing import Permit
@@ -92,14 +93,14 @@ class Circuit:
     calm: Permit
 
     def __init__(self, owner: CircuitBreaker, settings: BreakerSettings) -> None:
-        self.owner = owner
-        self.settings = settings
-        self.lock = allocate_lock()
-        self.tickets = Tickets()
-        self.openings = 0
-        self.open_until = 0.0
+        self.owner: CircuitBreaker = owner
+        self.settings: BreakerSettings = settings
+        self.lock: LockType = allocate_lock()
+        self.tickets: Tickets = Tickets()
+        self.openings: int = 0
+        self.open_until: float = 0.0
         self.led_to: tuple[Counts, int] = ((0, 0, 0, 0), 1)
-        self.ramp = Ramp(1.0, 0.0)
+        self.ramp: Ramp = Ramp(1.0, 0.0)
         self._begin_locked(settings.held or CLOSED, self.owner.clock.monotonic())
 
     def admit(self, now: float, call: Any = None) -> Permit:
@@ -356,7 +357,7 @@ class Circuit:
         """A new term: no probe out, and nothing counted, unless the window is kept; what was handed out before is void."""
         self.free = None  # first, so that an outcome that comes meanwhile waits for the lock
         self.calm = _NOTHING
-        self.state = state
+        self.state: str = state
         self.term = object()
         self.tickets.out.clear()
         if not keep:

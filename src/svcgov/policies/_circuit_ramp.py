@@ -23,8 +23,8 @@ class Ramp:
     def __init__(self, length: float, start: float) -> None:
         self._length = length
         self._start = start
-        self.credit = WHOLE
-        self.heard = False
+        self.credit: int = WHOLE
+        self.heard: bool = False
 
     def over(self, now: float) -> bool:
         """Whether all calls may come."""

@@ -22,9 +22,9 @@ class Ticket:
     __slots__ = ("cell", "done", "since", "term", "window")
 
     def __init__(self, term: object, since: float) -> None:
-        self.term = term
-        self.since = since
-        self.done = False
+        self.term: object = term
+        self.since: float = since
+        self.done: bool = False
         self.cell: int | None = None
         self.window: Window | None = None
 

@@ -29,10 +29,13 @@ class CountWindow:
 
     __slots__ = ("at", "calm_at", "ring", "size")
 
+    size: int
+    calm_at: int
+
     def __init__(self, size: int) -> None:
         self.size = self.calm_at = size
-        self.ring = bytearray(size)
-        self.at = 0
+        self.ring: bytearray = bytearray(size)
+        self.at: int = 0
 
     def add(self, cell: int, now: float) -> int:
         """Write an outcome down; the number of its cell."""
@@ -85,8 +88,8 @@ class TimeWindow:
         self._birth = birth
         self._number = 0
         self._buckets = [[0, 0, 0, 0] for _ in range(BUCKETS)]
-        self.ok = 0
-        self.edge = self._start(1)
+        self.ok: int = 0
+        self.edge: float = self._start(1)
 
     def add(self, cell: int, now: float) -> int:
         """Write an outcome down; the number of its bucket."""

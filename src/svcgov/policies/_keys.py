@@ -18,10 +18,11 @@ from ._tolls import Tolls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
-    from typing import Any
+    from typing import Any, ClassVar, Literal
 
     from .._core._call import Call
     from .._core._durations import Rate
+    from .._core._listeners import Listeners
     from .._core._schema import Settings
     from ..errors import RateLimitedError
     from ..typing import Clock, Permit
@@ -36,9 +37,9 @@ class OfKey:
     __slots__ = ("clock", "limits", "policy")
 
     def __init__(self, policy: RateLimit, limits: tuple[Rate, ...]) -> None:
-        self.policy = policy
+        self.policy: RateLimit = policy
         self.clock: Clock = policy.clock
-        self.limits = limits
+        self.limits: tuple[Rate, ...] = limits
 
     def limited(self, now: float, early: float) -> RateLimitedError:
         """The refusal, counted and told."""
@@ -53,14 +54,14 @@ class Keys:
     asks = True
 
     def __init__(self, owner: RateLimit) -> None:
-        self.owner = owner
+        self.owner: RateLimit = owner
         self.free: Permit = None
         self.calm: Permit = None
         self.by_key: OrderedDict[Hashable, Tolls] = OrderedDict()
         self._lock = RLock()
         self._mishaps = Mishaps(owner)
-        self.shared = self._made(owner.settings)
-        self.overflow = self._made(owner.settings)
+        self.shared: Tolls = self._made(owner.settings)
+        self.overflow: Tolls = self._made(owner.settings)
 
     def _made(self, settings: RateLimitSettings) -> Tolls:
         return Tolls(OfKey(self.owner, settings.limits), settings)
@@ -160,16 +161,16 @@ class RateLimitOfKey(Gated):
     """The limit of one key, as a gate of its own: ``limit.of("acme")``."""
 
     kind = "rate_limit"
-    shape = "gate"
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
     machine: KeyMachine
 
     def __init__(self, whole: RateLimit, keys: Keys, key: Hashable) -> None:
-        self.label = whole.label
+        self.label: str = whole.label
         self._name = whole.name
-        self.clock = whole.clock
-        self.ears = whole.ears
-        self.declared = whole.declared
-        self.settings = whole.settings
+        self.clock: Clock = whole.clock
+        self.ears: Listeners = whole.ears
+        self.declared: dict[str, Any] = whole.declared
+        self.settings: RateLimitSettings = whole.settings
         self.machine = KeyMachine(keys, key)
 
     def changed(self, changes: Mapping[str, Any], path: str) -> Settings:

@@ -64,7 +64,7 @@ class Plan:
         self._over = False
         self._held: tuple[Budget, Pot] | None = None
         self._repeatable = REPEATABLE.get() if owner.settings.idempotent is None else owner.settings.idempotent
-        self.attempt = 1
+        self.attempt: int = 1
 
     def next_delay(self, error: BaseException) -> float | None:
         """Seconds until the next attempt, or None: then ``last`` is to be raised."""

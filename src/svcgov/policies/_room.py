@@ -32,7 +32,7 @@ class Place:
 
     def __init__(self, room: Room, cost: int) -> None:
         self.room: Room | None = room  # None once it has been given back: a second time nothing happens
-        self.cost = cost
+        self.cost: int = cost
 
 
 class Room:
@@ -43,10 +43,10 @@ class Room:
     asks = True
 
     def __init__(self, owner: Bulkhead) -> None:
-        self.owner = owner
+        self.owner: Bulkhead = owner
         self.free: Permit = None
         self.calm: Permit = object()  # never handed out: every permit comes back
-        self.used = 0
+        self.used: int = 0
         self.waiters: OrderedDict[Waiter, None] = OrderedDict()
         self._lock = RLock()
         self.tune()
@@ -55,10 +55,10 @@ class Room:
         """Take the owner's settings: a larger limit lets waiting calls in, a smaller one takes nothing away."""
         settings = self.owner.settings
         with self._lock:
-            self.max_wait = settings.max_wait
-            self.max_waiting = settings.most_waiting
-            self.newest_first = settings.order == "lifo"
-            self.limit = settings.limit
+            self.max_wait: float = settings.max_wait
+            self.max_waiting: int = settings.most_waiting
+            self.newest_first: bool = settings.order == "lifo"
+            self.limit: int = settings.limit
         self.serve()
 
     def admit(self, now: float, call: Any = None) -> Permit:
@@ -150,25 +150,29 @@ class Waiter(Wait):
     __slots__ = ("clock", "cost", "permit", "room", "until", "wake")
 
     def __init__(self, room: Room, cost: int, until: float) -> None:
-        self.room = room
-        self.cost = cost
-        self.until = until
+        self.room: Room = room
+        self.cost: int = cost
+        self.until: float = until
         self.clock: Clock = room.owner.clock
         self.permit: Permit = None
 
     def join(self, wake: Callable[[], None]) -> bool:
-        self.wake = wake
+        """As `Wait.join`."""
+        self.wake: Callable[[], None] = wake
         found = self.room.joined(self)
         if found == "queue_full":
             raise self.refused(found)
         return found == "in"
 
     def over(self) -> bool:
+        """As `Wait.over`."""
         return self.room.left(self)
 
     def abandon(self) -> None:
+        """As `Wait.abandon`."""
         if self.room.left(self):
             self.room.settle(self.permit, None, 0.0)
 
     def refused(self, reason: str) -> BulkheadFullError:
+        """As `Wait.refused`."""
         return self.room.owner.full(self.clock.monotonic(), reason)

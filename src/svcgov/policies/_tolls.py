@@ -34,7 +34,7 @@ class Tolls:
         self._lock = RLock()
         self._birth = self._at = owner.clock.monotonic()
         self._settings = settings
-        self.meters = self._made(settings)
+        self.meters: list[Meter] = self._made(settings)
 
     def _made(self, settings: RateLimitSettings) -> list[Meter]:
         return [meter(settings.algorithm, rate, settings.burst, self._birth) for rate in settings.limits]

@@ -23,7 +23,7 @@ from ..pipeline import Gated, GateSettings, named
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Literal, TypedDict, Unpack
+    from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from .._core._call import Call
     from ..typing import Clock, Duration, Permit
@@ -74,9 +74,9 @@ class Seats:
     __slots__ = ("calm", "free", "limit", "owner", "seat", "used")
 
     def __init__(self, owner: Bulkhead, limit: int) -> None:
-        self.owner = owner
-        self.limit = limit
-        self.used = 0
+        self.owner: Bulkhead = owner
+        self.limit: int = limit
+        self.used: int = 0
         self.seat: Permit = object()  # what is handed out; a seat from before a reset gives nothing back
         self.free: Permit = None
         self.calm: Permit = object()  # never handed out: every permit comes back
@@ -102,6 +102,8 @@ class LockedSeats(Seats):
 
     __slots__ = ("_lock",)
 
+    used: int
+
     def __init__(self, owner: Bulkhead, limit: int) -> None:
         super().__init__(owner, limit)
         self._lock = allocate_lock()
@@ -125,14 +127,14 @@ class Bulkhead(Gated):
     """Limits how many calls are under way at the same time. Made by `svcgov.bulkhead`."""
 
     kind = "bulkhead"
-    shape = "gate"
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
     shares = True
-    settings_class = BulkheadSettings
+    settings_class: ClassVar[type[Settings]] = BulkheadSettings
     settings: BulkheadSettings
     machine: Seats | Room
 
     def _build(self) -> None:
-        self.refused = 0
+        self.refused: int = 0
         self._mishaps = Mishaps(self)
         settings = self.settings
         if settings.max_wait or settings.cost != 1:

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from typing import Any, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack, overload
+    from typing import Any, ClassVar, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
     import pybreaker
     from pybreaker import CBStateType
@@ -130,9 +130,9 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
     """Refuses calls to a dependency that fails. Made by `svcgov.circuit_breaker`."""
 
     kind = "circuit_breaker"
-    shape = "gate"
-    settings_class = BreakerSettings
-    fixed = ("on_result",)
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
+    settings_class: ClassVar[type[Settings]] = BreakerSettings
+    fixed: ClassVar[tuple[str, ...]] = ("on_result",)
     settings: BreakerSettings
     machine: Circuit
 
@@ -145,7 +145,7 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
         random: Callable[[], float] | None = None,
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
     ) -> None:
-        self.random = random or system_random
+        self.random: Callable[[], float] = random or system_random
         self._excluded_exceptions = []
         self._stops: list[tuple[pybreaker.CircuitBreakerListener, Callable[[], None]]] = []
         Gated.__init__(self, given, name=name, clock=clock)
@@ -153,7 +153,7 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
         self.add_listeners(*listeners)
 
     def _build(self) -> None:
-        self.refused = 0
+        self.refused: int = 0
         self._mishaps = Mishaps(self)
         self.machine = (LockedCircuit if LOCKED() else Circuit)(self, self.settings)
 

@@ -29,8 +29,9 @@ from ._windows import ALGORITHMS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable, Hashable, Mapping, Sequence
-    from typing import Any, Literal, TypedDict, Unpack
+    from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from .._core._call import Call
     from ..typing import Clock, Permit
@@ -137,13 +138,18 @@ class Gcra:
 
     __slots__ = ("at", "calm", "free", "grace", "instead", "lock", "owner", "size", "slack", "spent", "step")
 
+    step: float
+    slack: float
+    grace: float
+    size: float
+
     def __init__(self, owner: RateLimit, rate: Rate, burst: int | None, cost: int = 1) -> None:
-        self.owner = owner
+        self.owner: RateLimit = owner
         self.free: Permit = None
         self.calm: Permit = None  # a toll: nothing is handed out, nothing comes back
-        self.lock = allocate_lock()
-        self.spent = 0.0
-        self.at = owner.clock.monotonic()
+        self.lock: LockType = allocate_lock()
+        self.spent: float = 0.0
+        self.at: float = owner.clock.monotonic()
         self.instead: Tolls | None = None  # the machine that was put in its place while functions hold this one
         self.step, self.slack, self.grace, self.size = aimed(rate, burst, cost)
 
@@ -225,6 +231,9 @@ class LockedGcra(Gcra):
 
     __slots__ = ()
 
+    spent: float
+    at: float
+
     def admit(self, now: float, call: Any = None) -> Permit:
         """As `Gcra.admit`."""
         with self.lock:
@@ -242,14 +251,14 @@ class RateLimit(Gated):
     """Limits how many calls begin in a time. Made by `svcgov.rate_limit`."""
 
     kind = "rate_limit"
-    shape = "gate"
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
     shares = True
-    settings_class = RateLimitSettings
+    settings_class: ClassVar[type[Settings]] = RateLimitSettings
     settings: RateLimitSettings
     machine: Gcra | Tolls | Keys
 
     def _build(self) -> None:
-        self.refused = 0
+        self.refused: int = 0
         settings = self.settings
         if settings.key is not None:
             from ._keys import Keys

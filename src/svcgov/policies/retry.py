@@ -28,14 +28,12 @@ from ._plan import Plan, Unacceptable, exhausted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+    from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, Unpack
 
     from ..typing import Clock, Duration
 
-    Match: TypeAlias = (
-        "type[BaseException] | str | int | Callable[[Any], bool | Duration | None]"
-        "| Sequence[type[BaseException] | str | int | Callable[[Any], bool | Duration | None]]"
-    )
+    One: TypeAlias = type[BaseException] | str | int | Callable[[Any], bool | Duration | None]
+    Match: TypeAlias = One | Sequence[One]
 
     class Options(TypedDict, total=False):
         """The keyword arguments of `retry`."""
@@ -82,7 +80,7 @@ class Judgement:
     __slots__ = ("given",)
 
     def __init__(self, given: Callable[[Any], object]) -> None:
-        self.given = given
+        self.given: Callable[[Any], object] = given
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Judgement) and identity_of(self.given) == identity_of(other.given)
@@ -123,9 +121,9 @@ class Attempting:
     __slots__ = ("clock", "owner", "tally")
 
     def __init__(self, owner: Retry) -> None:
-        self.owner = owner
-        self.clock = owner.clock
-        self.tally = Tally()
+        self.owner: Retry = owner
+        self.clock: Clock = owner.clock
+        self.tally: Tally = Tally()
 
     @property
     def judges(self) -> bool:
@@ -175,25 +173,25 @@ class Retry(Policy):
     """Makes further attempts. Made by `svcgov.retry`."""
 
     kind = "retry"
-    shape = "loop"
-    settings_class = RetrySettings
-    fixed = ("on_result",)
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "loop"
+    settings_class: ClassVar[type[Settings]] = RetrySettings
+    fixed: ClassVar[tuple[str, ...]] = ("on_result",)
     settings: RetrySettings
     machine: Attempting
     on: Matcher
 
     def __init__(self, given: dict[str, Any], *, random: Callable[[], float] | None = None, **named: Any) -> None:
-        self.random = random or system_random
+        self.random: Callable[[], float] = random or system_random
         super().__init__(given, **named)
 
     def _build(self) -> None:
-        self.retries = 0
+        self.retries: int = 0
         self.recovered = 0
-        self.failed = 0
-        self.gave_up = 0
+        self.failed: int = 0
+        self.gave_up: int = 0
         self.cancelled = 0
         self._emptied = False
-        self.mishaps = Mishaps(self)
+        self.mishaps: Mishaps = Mishaps(self)
         self.machine = Attempting(self)
         self.budget: Budget | None = None
         self._tune(self.settings)

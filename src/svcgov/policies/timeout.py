@@ -19,7 +19,7 @@ from ..pipeline import Gated, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, TypedDict, Unpack
+    from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from ..typing import Clock, Duration
 
@@ -51,11 +51,11 @@ class TimeLimit:
     __slots__ = ("clock", "name", "on_thread", "owner", "seconds")
 
     def __init__(self, owner: Timeout) -> None:
-        self.owner = owner
-        self.clock = owner.clock
-        self.name = owner.label
+        self.owner: Timeout = owner
+        self.clock: Clock = owner.clock
+        self.name: str = owner.label
         self.seconds: float | None = owner.settings.seconds
-        self.on_thread = owner.settings.enforce == "thread"
+        self.on_thread: bool = owner.settings.enforce == "thread"
 
     def late(self, took: float, error: Exception | None = None) -> None:
         """A call came to its end after *took* seconds, which was too long; its result, or its *error*, stands."""
@@ -76,15 +76,15 @@ class Timeout(Gated):
     """Limits how long a call may take. Made by `svcgov.timeout`."""
 
     kind = "timeout"
-    shape = "limit"
-    settings_class = TimeoutSettings
-    fixed = ("enforce",)
+    shape: ClassVar[Literal["gate", "loop", "limit"]] = "limit"
+    settings_class: ClassVar[type[Settings]] = TimeoutSettings
+    fixed: ClassVar[tuple[str, ...]] = ("enforce",)
     settings: TimeoutSettings
     machine: TimeLimit
 
     def _build(self) -> None:
-        self.timed_out = 0
-        self.late = 0
+        self.timed_out: int = 0
+        self.late: int = 0
         self._warned = False
         self.machine = TimeLimit(self)
 

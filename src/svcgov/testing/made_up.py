@@ -84,12 +84,12 @@ class LambdaContext:
         self.function_name = function_name
         self.function_version = function_version
         self.memory_limit_in_mb = memory_limit_in_mb
-        self.aws_request_id = request_id or str(uuid4())
-        self.invoked_function_arn = f"arn:aws:lambda:eu-central-1:123456789012:function:{function_name}"
-        self.log_group_name = f"/aws/lambda/{function_name}"
-        self.log_stream_name = f"2026/01/31/[{function_version}]0123456789abcdef0123456789abcdef"
-        self.identity = None
-        self.client_context = None if headers is None else _Client(headers)
+        self.aws_request_id: str = request_id or str(uuid4())
+        self.invoked_function_arn: str = f"arn:aws:lambda:eu-central-1:123456789012:function:{function_name}"
+        self.log_group_name: str = f"/aws/lambda/{function_name}"
+        self.log_stream_name: str = f"2026/01/31/[{function_version}]0123456789abcdef0123456789abcdef"
+        self.identity: None = None
+        self.client_context: _Client | None = None if headers is None else _Client(headers)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the platform ends the call."""
@@ -102,4 +102,4 @@ class _Client:
     def __init__(self, custom: dict[str, str]) -> None:
         self.custom = custom
         self.env: dict[str, str] = {}
-        self.client = None
+        self.client: None = None

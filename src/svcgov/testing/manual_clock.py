@@ -29,7 +29,7 @@ class Alarm:
     __slots__ = ("_fire", "_loop", "at")
 
     def __init__(self, at: float, fire: Callable[[], object], loop: AbstractEventLoop | None) -> None:
-        self.at = at
+        self.at: float = at
         self._fire: Callable[[], object] | None = fire
         self._loop = loop
 
