@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import runpy
+import subprocess
 import sys
 
 import pytest
 
 import svcgov
+from _worlds import SOURCE
 from svcgov.cli import main
 
 
@@ -68,11 +70,9 @@ def test_what_is_not_understood(arguments: list[str], capsys: pytest.CaptureFixt
     assert "usage: svcgov" in capsys.readouterr().err
 
 
-def test_it_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_runs_as_a_module() -> None:
     """``python -m svcgov.cli``, where no script was installed."""
-    monkeypatch.setattr(sys, "argv", ["svcgov", "show"])
-    monkeypatch.delitem(sys.modules, "svcgov.cli")
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("svcgov.cli", run_name="__main__")
-    assert ended.value.code == 0
-    assert "service" in capsys.readouterr().out
+    command = [sys.executable, "-m", "svcgov.cli", "show", "--json"]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, env={**os.environ, "PYTHONPATH": SOURCE})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["setting"] == "service"

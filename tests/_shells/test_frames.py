@@ -252,3 +252,12 @@ def test_a_retry_without_a_wait_does_not_sleep(world: World) -> None:
     call = world.governed(again, ConnectionError(), "answer")
     assert call() == "answer"
     assert slept == []
+
+
+def test_a_gate_that_wants_the_call_is_not_asked_while_a_permit_is_free(world: World) -> None:
+    """It is told how the call ended, with that permit."""
+    log: list[tuple[Any, ...]] = []
+    gate: Any = Watched("a", log, world.clock)
+    gate.asks, gate.free = True, object()
+    assert world.governed(Pipeline(gate), "answer")() == "answer"
+    assert log == [("a", "settled", None, 0.0)]

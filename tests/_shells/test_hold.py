@@ -12,7 +12,7 @@ import pytest
 from _gates import Watched
 from _loops import forever
 from _worlds import Takes, World, deadline, garbage_of, in_threads
-from svcgov import Pipeline, bulkhead, circuit_breaker, rate_limit, timeout
+from svcgov import Pipeline, bulkhead, circuit_breaker, rate_limit, remaining, timeout
 from svcgov._core._context import DEADLINE
 from svcgov._shells._hold import _HELD
 from svcgov.errors import BulkheadFullError, CallTimeoutError, DeadlineExceededError, RejectedError
@@ -307,3 +307,19 @@ def test_a_full_gate_refuses_a_block(world: World) -> None:
     call.fails(BulkheadFullError)
     gate.machine.used = 0
     assert call() == world.name
+
+
+def test_a_block_that_may_wait_holds_everything_else_too() -> None:
+    """A time-out that cancels, and a gate that gives a permit without being asked."""
+    seats, breaker = bulkhead(1, max_wait=1.0), circuit_breaker(window=1, min_calls=1)
+    breaker(lambda: None)()  # its window is full and clean
+
+    async def block() -> tuple[int, float | None]:
+        async with Pipeline(timeout(5.0), seats, breaker):
+            return seats.snapshot()["in_use"], remaining()
+
+    used, left = asyncio.run(block())
+    assert used == 1
+    assert left is not None
+    assert 0 < left <= 5.0
+    assert seats.snapshot()["in_use"] == 0

@@ -76,11 +76,12 @@ def looked_at(*, lines: bool) -> Iterator[None]:
     def trace(*_: object) -> Any:
         return trace
 
+    before = threading.gettrace()
     threading.settrace(trace)
     try:
         yield
     finally:
-        threading.settrace(None)
+        threading.settrace(before)  # None, or what measures the coverage
 
 
 @pytest.mark.parametrize("lines", [False, True], ids=["hasty", "traced"])
