@@ -182,7 +182,7 @@ def test_threads_lose_no_outcome(variant: type[Circuit], clock: ManualClock) -> 
 
 def test_windows_may_change_while_threads_count() -> None:
     """From one kind to the other and back, with no outcome in a window of the wrong kind, and nothing raised."""
-    gate = breaker(ManualClock(), failure_rate=1.0)
+    gate = breaker(ManualClock(), failure_rate=1.0, min_calls=6)  # five threads fail no six times without a good call between
     machine = gate.machine
 
     def work(number: int) -> None:
