@@ -155,11 +155,12 @@ class Gcra:
 
     def admit(self, now: float, call: Any = None) -> Permit:
         """Pass, or raise `RateLimitedError`. No call stands between the first load and the last store."""
-        spent = self.spent - (now - self.at)
+        gone = now - self.at
+        spent = self.spent - gone
         if spent > self.slack:
             return self.reconsider()
-        if now > self.at:
-            self.spent, self.at = (spent if spent > 0 else 0.0) + self.step, now
+        if gone > 0.0:  # a float: compared with an integer it would take three times as long
+            self.spent, self.at = (spent if spent > 0.0 else 0.0) + self.step, now
         else:
             self.spent += self.step
         return None
