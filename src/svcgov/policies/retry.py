@@ -19,7 +19,6 @@ from .._core._matching import Matcher
 from .._core._mishaps import Mishaps, noted, said
 from .._core._names import check_name
 from .._core._schema import Settings, choice, custom, duration, flag, integer
-from .._shells._attempts import AsyncAttempts, Attempts
 from ..errors import ConfigError
 from ..facts import BudgetEmptied, RetryEnded, RetryScheduled
 from ..pipeline import Policy, named
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, Unpack
 
+    from .._shells._attempts import AsyncAttempts, Attempts
     from ..typing import Clock, Duration
 
     One: TypeAlias = type[BaseException] | str | int | Callable[[Any], bool | Duration | None]
@@ -230,10 +230,14 @@ class Retry(Policy):
 
     def __iter__(self) -> Attempts:
         """Make attempts at a block: ``for attempt in retry(...): with attempt: ...``."""
+        from .._shells._attempts import Attempts
+
         return Attempts(self, off=self._switched_off())
 
     def __aiter__(self) -> AsyncAttempts:
         """The same with ``async for``; the block may await."""
+        from .._shells._attempts import AsyncAttempts
+
         return AsyncAttempts(self, off=self._switched_off())
 
     def _switched_off(self) -> bool:
