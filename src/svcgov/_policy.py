@@ -97,6 +97,19 @@ class Policy:
         """Forget what was counted, as a new one would; settings and listeners stay. For tests."""
         self._build()
 
+    def forked(self) -> None:
+        """In a process that has just been forked: new locks, nobody under way; what was counted stays."""
+        self.ears.forked()
+        renew = getattr(self.machine, "forked", None)
+        if renew is not None:
+            renew()
+
+    def restored(self) -> None:
+        """The process goes on from a snapshot: see `SystemClock.restored`."""
+        renew = getattr(self.machine, "restored", None)
+        if renew is not None:
+            renew()
+
     def _tune(self, before: Settings) -> None:
         """Bring the machine, which is in use, to the settings that are now in force."""
         raise NotImplementedError(f"{type(self).__name__} cannot be reconfigured")

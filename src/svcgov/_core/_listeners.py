@@ -10,6 +10,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from ..errors import ConfigError
+from ._fork import after_fork
 from ._report import report_once
 
 TYPE_CHECKING = False
@@ -94,5 +95,17 @@ class Listeners:
         if self._above is not None:
             self._above.tell(fact)
 
+    def forked(self) -> None:
+        """In a process that has just been forked: what its parent is telling is not told here."""
+        self._line = []
+        self._telling = allocate_lock()
+
 
 PROCESS = Listeners()
+
+
+@after_fork
+def _renewed() -> None:
+    global _joining  # noqa: PLW0603  # the module has one
+    _joining = allocate_lock()
+    PROCESS.forked()

@@ -15,6 +15,7 @@ from functools import wraps
 
 from ..errors import ConfigError
 from ._callable import identity_of
+from ._fork import after_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Names:
         with self._lock:
             self._entries.clear()
 
+    def forked(self) -> None:
+        """In a process that has just been forked: nobody is making anything."""
+        self._lock = RLock()
+
 
 def check_name(name: object, path: str) -> None:
     """Raise a `ConfigError` unless *name* is 1 to 128 of letters, digits and ``. _ : -``."""
@@ -131,3 +136,4 @@ def _told_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 NAMES = Names()
+after_fork(NAMES.forked)

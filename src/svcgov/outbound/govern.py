@@ -10,6 +10,7 @@ from _thread import allocate_lock
 from importlib import import_module
 
 from .._core._callable import identity_of
+from .._core._fork import after_fork
 from .._core._frozen import Frozen
 from .._core._names import check_name
 from ..errors import ConfigError
@@ -36,6 +37,12 @@ _FILES = {  # by package and class
     ("urllib3", "PoolManager"): "urllib3",
 }
 _lock = allocate_lock()
+
+
+@after_fork
+def _unlocked() -> None:
+    global _lock  # noqa: PLW0603  # the module has one
+    _lock = allocate_lock()
 
 
 class Governance(Frozen):

@@ -15,6 +15,8 @@ from heapq import heappop, heappush
 from itertools import count
 from threading import RLock
 
+from .._core import _live
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -126,6 +128,10 @@ class ManualClock:
         for loop in loops:
             if loop is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(self._go_to, self._now)
+
+    def restored(self) -> None:
+        """Let the process go on from a snapshot of it: what goes by this clock has nothing under way, and empty windows."""
+        _live.restored(self)
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forward, or back by a negative number; ``monotonic`` does not step."""
