@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._default import listen as listen
     from ._default import message as message
     from ._default import wsgi as wsgi
+    from ._override import override as override
     from ._process import configure as configure
     from .governor import Governor as Governor
     from .pipeline import Pipeline as Pipeline
@@ -57,6 +58,7 @@ _HOMES = {
     "handler": "_default",
     "listen": "_default",
     "message": "_default",
+    "override": "_override",
     "rate_limit": "policies.rate_limit",
     "remaining": "_core._here",
     "retry": "policies.retry",

@@ -10,11 +10,13 @@ from __future__ import annotations
 import sys
 from sys import getrefcount
 
+from ._core import _overrides
 from ._core._clock import SYSTEM
 from ._core._environment import disabled
 from ._core._listeners import PROCESS, Listeners
 from ._core._live import born, living
 from ._core._names import NAMES, SCOPE, check_name
+from ._core._overrides import OVERRIDES
 from ._core._schema import Settings, choice, custom
 from ._shells._hold import Held, enter, enter_in_turn, leave
 from .errors import ConfigError
@@ -66,6 +68,7 @@ class Policy:
     settings_class: ClassVar[type[Settings]]
     shares: ClassVar[bool] = False  # whether the frames see to its ``mode`` and ``when`` (`GateSettings`)
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that cannot change while the policy is in use
+    per_call: ClassVar[tuple[str, ...]] = ()  # settings that may be others for some calls (`varied`)
     machine: Any
 
     def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
@@ -133,6 +136,10 @@ class Policy:
         """The settings that *changes* to the declared ones would mean, if this policy can change to them in use."""
         return self._checked({**self.declared, **mapping(changes, path)}, path)
 
+    def varied(self, changes: Mapping[str, Any]) -> Policy:
+        """This policy with other settings, already read, for some calls: it counts and tells as this one."""
+        raise NotImplementedError(f"{type(self).__name__} is the same for all calls")
+
     def _checked(self, given: Mapping[str, Any], path: str) -> Settings:
         settings = self.settings_class.of(given, path)
         for name in self.fixed:
@@ -177,14 +184,24 @@ class Enterable:
         raise NotImplementedError(f"{type(self).__name__} does not say what is entered")
 
     def __enter__(self) -> Held:
-        policies = active(self._entered())
+        policies = self._active()
         return enter(self, policies, clock_of(policies).monotonic())
+
+    def _active(self) -> tuple[Policy, ...]:
+        """What is entered by now, when all is taken into account that switches policies off, or others on."""
+        policies = active(self._entered())
+        given = OVERRIDES.get() if _overrides.in_use else ()
+        if not given:
+            return policies
+        return _overrides.changed(
+            policies, _overrides.meant(given, frozenset((self, getattr(self, "name", None)))), clock_of(policies)
+        )
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         leave(self, error)
 
     async def __aenter__(self) -> Held:
-        policies = active(self._entered())
+        policies = self._active()
         now = clock_of(policies).monotonic()
         if any(getattr(policy.machine, "asks", False) for policy in policies):
             return await enter_in_turn(self, policies, now)

@@ -14,6 +14,7 @@ import functools
 from _weakref import ref
 from types import CoroutineType
 
+from ._core import _overrides
 from ._core._callable import kind_of, name_of, origin_of
 from ._core._clock import SYSTEM
 from ._core._live import born
@@ -42,7 +43,9 @@ __all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "named", "
 class Governed:
     """One decorated function: what its head reads, and what a decorator around it finds (as ``__svcgov__``)."""
 
-    __slots__ = ("__weakref__", "clock", "function", "head", "kind", "name", "owners", "policies", "record", "route", "target")
+    __slots__ = (
+        "__weakref__", "clock", "function", "head", "instead", "kind", "name", "owners", "policies", "record", "route", "service", "target",
+    )  # fmt: skip
 
     route: Route
     head: Callable[[], Callable[..., Any] | None]  # weak: the head holds this
@@ -55,21 +58,31 @@ class Governed:
         policies: tuple[Policy, ...],
         function: str,
         clock: Clock,
+        service: str | None = None,
     ) -> None:
         self.target: Callable[..., Any] = target
+        self.instead: Callable[..., Any] | None = None  # what a test lets be called in its place
         self.kind: str = kind_of(target)
         self.owners: tuple[Pipeline, ...] = owners
         self.policies: tuple[Policy, ...] = policies
         self.function: str = function
         self.name: str = owners[0].name or function  # whom its errors name
         self.clock: Clock = clock_of(policies, clock)
+        self.service: str | None = service
         self.record: Record = Record()
         self.route = self.nested()
         born(self)
+        if _overrides.in_use:  # perhaps only since the line before the last
+            self.route = self.nested()
 
     def nested(self) -> Route:
         """The frames, made anew."""
-        return nest(active(self.policies), self.target, kind=self.kind, name=self.name, clock=self.clock)
+        known_as = self._known_as() if _overrides.in_use else None
+        return nest(active(self.policies), self.target, kind=self.kind, name=self.name, clock=self.clock, known_as=known_as)
+
+    def _known_as(self) -> frozenset[object]:
+        """What an `svcgov.override` can be meant for."""
+        return frozenset((ref(self), self.service, *self.owners, *(owner.name for owner in self.owners)))
 
     def wrapper(self) -> Callable[..., Any]:
         """The outermost frame, which is the decorated function; from now on its owners know it."""
@@ -138,7 +151,7 @@ class Pipeline(Enterable):
             policy.attach(edge=edge, service=service)
         if not edge:
             self._look(kind_of(target))
-        governed = Governed(target, owners=owners, policies=policies, function=name_of(target), clock=clock)
+        governed = Governed(target, owners=owners, policies=policies, function=name_of(target), clock=clock, service=service)
         wrapper = _dressed(governed.wrapper(), target)
         wrapper.__svcgov__ = governed  # type: ignore[attr-defined]  # the mark that a decorator around it looks for
         return wrapper

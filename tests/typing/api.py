@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, assert_type
 
 import svcgov
-from svcgov import Backoff, Pipeline, Rate, bulkhead, circuit_breaker, rate_limit, retry, timeout
+from svcgov import Backoff, Pipeline, Rate, bulkhead, circuit_breaker, override, rate_limit, retry, timeout
 from svcgov.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
 
 if TYPE_CHECKING:
@@ -142,6 +142,10 @@ async def through() -> None:
 def blocks() -> None:
     with bulkhead(10, name="b") as permit:
         permit.ignore()
+    with override("payments", timeout="1s", retry={"attempts": 1}, bulkhead=None), override(pipeline, retry=None):
+        pass
+    override(rate_limit="1/s")  # type: ignore[arg-type]
+    override(retries=3)  # type: ignore[call-arg]
     with timeout(2), rate_limit("100/second"), circuit_breaker("payments"), pipeline:
         pass
     with retry(on=ConnectionError):  # type: ignore[attr-defined]

@@ -35,9 +35,29 @@ def shell_of(kind: str) -> ModuleType:
     return _sync
 
 
-def nest(policies: Sequence[Policy], fn: Callable[..., Any], *, kind: str, name: str, clock: Clock) -> Route:
-    """Fold *policies* (first = outermost) around *fn*."""
+def nest(
+    policies: tuple[Policy, ...],
+    fn: Callable[..., Any],
+    *,
+    kind: str,
+    name: str,
+    clock: Clock,
+    known_as: frozenset[object] | None = None,
+    instead: Callable[..., Any] | None = None,
+) -> Route:
+    """Fold *policies* (first = outermost) around *fn*; *known_as* says that it may be overridden, and as what.
+
+    *instead* is what is called in its place, for tests.
+    """
     shell = shell_of(kind)
+    if known_as is not None:
+        from ._variants import Variants
+
+        def fold(others: tuple[Policy, ...]) -> Inner:
+            return _fold(shell, kind, others, fn, instead)
+
+        chosen = shell.chosen(fold(policies), Variants(policies, known_as, clock, fold))
+        return Route(name=name, clock=clock.monotonic, limit=UNLIMITED, gate=THROUGH, inner=chosen)
     rest = list(policies)
     limit: Any = UNLIMITED
     gate: Any = THROUGH
@@ -45,27 +65,30 @@ def nest(policies: Sequence[Policy], fn: Callable[..., Any], *, kind: str, name:
     if rest and rest[0].shape == "limit":
         outermost = rest.pop(0)
         if _own_frame(outermost, kind):
-            inner = _enforced(outermost, kind, _fold(shell, kind, rest, fn), "total")
+            inner = _enforced(outermost, kind, _fold(shell, kind, rest, fn, instead), "total")
         # On a worker thread the deadline is set in the worker's own copy of the context.
         limit = UNLIMITED if kind != "async" and _own_frame(outermost, kind) else outermost.machine
     if inner is None:
         if rest and _shares_a_frame(rest[0]):
             gate = gate_of(rest.pop(0))
-        inner = _fold(shell, kind, rest, fn)
+        inner = _fold(shell, kind, rest, fn, instead)
     return Route(name=name, clock=clock.monotonic, limit=limit, gate=gate, inner=inner)
 
 
-def _fold(shell: ModuleType, kind: str, policies: Sequence[Policy], fn: Callable[..., Any]) -> Inner:
+def _fold(
+    shell: ModuleType, kind: str, policies: Sequence[Policy], fn: Callable[..., Any], instead: Callable[..., Any] | None
+) -> Inner:
     """The frames inside the head, from the leaf outwards."""
     rest = list(policies)
     innermost = _adjacent_gates(rest)
     inner: Inner
+    called = instead or fn
     if len(innermost) == 2:
-        inner = shell.leaf2(*innermost, fn)
+        inner = shell.leaf2(*innermost, called)
     elif innermost:
-        inner = shell.leaf1(*innermost, fn)
+        inner = shell.leaf1(*innermost, called)
     else:
-        inner = shell.leaf0(fn)
+        inner = shell.leaf0(called)
     while rest:
         if gates := _adjacent_gates(rest):
             inner = shell.ring2(*gates, inner) if len(gates) == 2 else shell.ring1(*gates, inner)

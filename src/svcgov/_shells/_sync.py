@@ -16,6 +16,7 @@ from bisect import bisect_right
 
 from .._core._call import Call, Wait
 from .._core._context import ATTEMPT, DEADLINE
+from .._core._overrides import OVERRIDES
 from .._core._record import BOUNDS
 from ..errors import DeadlineExceededError
 from ._route import overdue
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .._core._overrides import Given
     from ..pipeline import Governed
     from ..typing import Gate, Limit, Loop
 
@@ -313,6 +315,18 @@ def judged(retry: Loop, inner: Inner) -> Inner:
             return retry.result_of(last)
         finally:
             del last  # as above
+
+    return call
+
+
+def chosen(usual: Inner, other: Callable[[tuple[Given, ...]], Inner]) -> Inner:
+    """The usual frames, or others where `svcgov.override` has something to say to this call."""
+    get = OVERRIDES.get
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        given = get()
+        inner = other(given) if given else usual
+        return inner(now, args, kw)
 
     return call
 

@@ -110,21 +110,21 @@ class Plan:
         if self._fits(self._owner.clock.monotonic()):
             return False
         self.attempt -= 1
-        self._owner.retries -= 1
+        self._owner.whole.retries -= 1
         self._end("deadline")
         return True
 
     def recovered(self) -> None:
         """A further attempt was good."""
         self._over = True
-        self._owner.recovered += 1
+        self._owner.whole.recovered += 1
 
     def close(self) -> None:
         """The call is over; it was cancelled, unless its end has been told."""
         self._give_back()
         if not self._over:
             self._over = True
-            self._owner.cancelled += 1
+            self._owner.whole.cancelled += 1
 
     def drop(self) -> tuple[Budget, Pot] | None:
         """As `close`, from a finaliser: what it held is returned, for a `Budget` to be told without its lock."""

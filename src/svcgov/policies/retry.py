@@ -18,6 +18,7 @@ from .._core._environment import disabled
 from .._core._matching import Matcher
 from .._core._mishaps import Mishaps, noted, said
 from .._core._names import check_name
+from .._core._overrides import OVERRIDES, changed, meant
 from .._core._schema import Settings, choice, custom, duration, flag, integer
 from ..errors import ConfigError
 from ..facts import BudgetEmptied, RetryEnded, RetryScheduled
@@ -26,7 +27,7 @@ from ._plan import Plan, Unacceptable, exhausted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, Unpack
 
     from .._shells._attempts import AsyncAttempts, Attempts
@@ -176,6 +177,10 @@ class Retry(Policy):
     shape: ClassVar[Literal["gate", "loop", "limit"]] = "loop"
     settings_class: ClassVar[type[Settings]] = RetrySettings
     fixed: ClassVar[tuple[str, ...]] = ("on_result",)
+    per_call: ClassVar[tuple[str, ...]] = (
+        "on", "ignore", "attempts", "backoff", "min_attempt_time",
+        "retry_after", "retry_refused", "retry_retried", "idempotent", "on_exhausted",
+    )  # fmt: skip
     settings: RetrySettings
     machine: Attempting
     on: Matcher
@@ -228,17 +233,36 @@ class Retry(Policy):
         super().renew()
         self._spend_from(budget)
 
+    @property
+    def whole(self) -> Retry:
+        """Where the counts are: here, also for a retry that is `varied`."""
+        return self
+
+    def varied(self, changes: Mapping[str, Any]) -> Any:
+        """This retry with other settings, for some calls."""
+        return Varied(self, self.settings.replace(**changes))
+
     def __iter__(self) -> Attempts:
         """Make attempts at a block: ``for attempt in retry(...): with attempt: ...``."""
         from .._shells._attempts import Attempts
 
-        return Attempts(self, off=self._switched_off())
+        off = self._switched_off()
+        now = self._overridden()
+        return Attempts(now or self, off=off or now is None)
 
     def __aiter__(self) -> AsyncAttempts:
         """The same with ``async for``; the block may await."""
         from .._shells._attempts import AsyncAttempts
 
-        return AsyncAttempts(self, off=self._switched_off())
+        off = self._switched_off()
+        now = self._overridden()
+        return AsyncAttempts(now or self, off=off or now is None)
+
+    def _overridden(self) -> Any:
+        """This retry as `svcgov.override` wants it here; None where it wants none."""
+        given = OVERRIDES.get()
+        changes = meant(given, frozenset((self, self._name)))
+        return next((one for one in changed((self,), changes, self.clock) if one.kind == self.kind), None)
 
     def _switched_off(self) -> bool:
         """Whether ``SVCGOV_DISABLED`` names it, now that it is to be used around a block."""
@@ -295,6 +319,20 @@ class Retry(Policy):
             "gave_up": gave_up,
             "cancelled": cancelled,
         }
+
+
+class Varied:
+    """A retry with other settings, for some calls: all else is that of the whole."""
+
+    def __init__(self, whole: Retry, settings: RetrySettings) -> None:
+        self.whole = whole
+        self.settings = settings
+        self.on: Matcher = settings.on or whole.on
+        self.machine = Attempting(self)  # type: ignore[arg-type]  # stands where a retry does
+        self.machine.clock, self.machine.tally = whole.machine.clock, whole.machine.tally
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
 
 
 def _entered(self: Retry, *_: object) -> None:

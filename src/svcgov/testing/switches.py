@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack, contextmanager
 
-from .._core import _chance, _environment, _live
+from .._core import _chance, _environment, _live, _overrides
 from .._core._budget import Budget
 from .._core._clock import SystemClock
 from .._core._names import NAMES
@@ -238,6 +238,6 @@ def _nest_as_before(routes: list[tuple[Governed, Any]]) -> None:
     """Put the *routes* back; functions that were governed meanwhile get their frames anew."""
     known = set()
     for one, route in routes:
-        one.route = route
+        one.route = one.nested() if _overrides.in_use else route
         known.add(id(one))
     _nest([one for one in _live.living() if id(one) not in known])
