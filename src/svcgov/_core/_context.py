@@ -34,6 +34,8 @@ class Invocation(Frozen):
         colour: the traffic's colour, or None.
         request_id: the platform's id of this call.
         trigger: what caused it, such as ``http`` or ``direct``.
+        method, path: of an HTTP request, the path without its query; or the empty string.
+        client: the address that the request came from, as the platform saw it, or the empty string.
         deadline: a reading of the monotonic clock, or None.
         cold_start: whether this is the first call of this process.
         headers: what came along, names in lower case.
@@ -48,6 +50,9 @@ class Invocation(Frozen):
     colour: str | None = None
     request_id: str = ""
     trigger: str = "none"
+    method: str = ""
+    path: str = ""
+    client: str = ""
     deadline: float | None = None
     cold_start: bool = False
     headers: Mapping[str, str] = {}  # frozen records have no shared mutable state: nobody writes into it

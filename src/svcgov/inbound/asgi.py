@@ -49,8 +49,18 @@ def asgi(
         began = clock.monotonic()
         kept = keep()
         headers = headers_of(scope.get("headers", ()))
-        request_id = named_request(headers)
-        invocation = begin(identity, began, headers, platform="asgi", trigger="http", request_id=request_id, raw=scope)
+        invocation = begin(
+            identity,
+            began,
+            headers,
+            platform="asgi",
+            trigger="http",
+            request_id=named_request(headers),
+            method=str(scope.get("method", "")),
+            path=str(scope.get("path", "")),
+            client=client_of(scope),
+            raw=scope,
+        )
         sent = Sent(send, clock)
         error: BaseException | None = None
         try:
@@ -62,7 +72,7 @@ def asgi(
                 raise
             await _answer(sent.send, answer)
         finally:
-            http = {"method": scope.get("method"), "path": scope.get("path"), "status": sent.status}
+            http = {"method": invocation.method, "path": invocation.path, "status": sent.status}
             end(log, invocation, error=error, began=began, ended=sent.ended or clock.monotonic(), **http)
             restore(kept)
             del error  # its traceback holds this frame
@@ -98,6 +108,12 @@ def headers_of(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
         headers[name] = f"{headers[name]},{text}" if name in headers else text
     return headers
+
+
+def client_of(scope: Any) -> str:
+    """The address at the other end of the connection, or the empty string where there is none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 async def _answer(send: Send, answer: Answer) -> None:

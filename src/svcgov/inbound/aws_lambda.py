@@ -38,7 +38,7 @@ class Came(Frozen):
         headers: names in lower case.
         request_id: the platform's id of the call, or the empty string.
         left: seconds until the platform ends the call, or None.
-        method, path: of an HTTP request, or the empty string.
+        method, path, client: of an HTTP request, or the empty string.
         form: how an answer is written, or the empty string where nobody could read one.
     """
 
@@ -48,6 +48,7 @@ class Came(Frozen):
     left: float | None
     method: str = ""
     path: str = ""
+    client: str = ""
     form: str = ""
 
 
@@ -70,6 +71,7 @@ def came(event: Any, context: Any) -> Came:
         left=_left(context),
         method=_text(method),
         path=_text(path),
+        client=_client(event, headers) if form or trigger == "authorizer" else "",
         form=form,
     )
 
@@ -121,6 +123,16 @@ def _request(event: Any) -> tuple[Any, Any, str]:
         if "elb" in context:
             form = "alb-multi" if isinstance(event.get("multiValueHeaders"), dict) else "alb"
     return method, path, "authorizer" if any(name in event for name in _AUTHORIZES) else form
+
+
+def _client(event: dict[str, Any], headers: Mapping[str, str]) -> str:
+    """The address that a request came from: the gateway says it; a load balancer puts it behind what it was told."""
+    context = event["requestContext"]
+    for part in ("http", "identity"):
+        said = context.get(part)
+        if isinstance(said, dict) and isinstance(said.get("sourceIp"), str):
+            return str(said["sourceIp"])
+    return headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if "elb" in context else ""
 
 
 def _headers(event: dict[str, Any]) -> dict[str, str]:

@@ -59,6 +59,9 @@ def handled(
             request_id=arrived.request_id,
             left=arrived.left,
             waited_for=waited_for(arrived),
+            method=arrived.method,
+            path=arrived.path,
+            client=arrived.client,
             raw=event,
         )
         result: Any = None

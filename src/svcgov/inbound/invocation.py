@@ -45,6 +45,9 @@ def begin(
     request_id: str = "",
     left: float | None = None,
     waited_for: bool = True,
+    method: str = "",
+    path: str = "",
+    client: str = "",
     raw: Any = None,
 ) -> Invocation:
     """Read *headers*, and set the context of this call.
@@ -64,6 +67,9 @@ def begin(
             colour=carried.colour,
             request_id=request_id,
             trigger=trigger,
+            method=method,
+            path=path,
+            client=client,
             deadline=deadline,
             cold_start=identity.first_call(),
             headers=headers,

@@ -117,9 +117,17 @@ class Call:
 
     def _begin(self, identity: Identity, name: str) -> None:
         headers = headers_of(self._environ)
-        request_id = named_request(headers)
         self._invocation = begin(
-            identity, self._began, headers, platform="wsgi", trigger="http", request_id=request_id, raw=self._environ
+            identity,
+            self._began,
+            headers,
+            platform="wsgi",
+            trigger="http",
+            request_id=named_request(headers),
+            method=str(self._environ.get("REQUEST_METHOD", "")),
+            path=path_of(self._environ),
+            client=str(self._environ.get("REMOTE_ADDR", "")),
+            raw=self._environ,
         )
         deadline = self._invocation.deadline
         if deadline is not None and deadline <= self._began:
@@ -158,8 +166,7 @@ class Call:
             if self._entered:
                 self._context.run(self._pipeline.__exit__, None if error is None else type(error), error, None)
         finally:
-            environ = self._environ
-            http = {"method": environ.get("REQUEST_METHOD"), "path": path_of(environ), "status": self._status}
+            http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
             end(self._log, self._invocation, error=error, began=self._began, ended=self._clock.monotonic(), **http)
 
 
