@@ -10,17 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svcgov.inbound._answers import Answer
-from svcgov.inbound.aws_lambda import Came, came, status_of, waited_for, written
+from svcgov.inbound._arrival import Came
+from svcgov.inbound.aws_lambda import came, left_of, status_of, written
 
 from .events import SPAN_ID, TRACE_ID, Context, golden, http
 
-NOTHING = Came(trigger="direct", headers={}, request_id="", left=None)
+NOTHING = Came("lambda", "direct", {})
 TRACE = f"00-{TRACE_ID}-{SPAN_ID}-01"
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+SOON = {"x-request-deadline-ms": "1500"}
+
+
+def said(arrived: Came) -> dict[str, Any]:
+    """All of it."""
+    return {name: getattr(arrived, name) for name in Came.__slots__}
+
+
 FULL = Answer(
     status=503, title="Service Unavailable", headers={"content-type": "application/problem+json", "retry-after": "2"}, body="{}"
 )
@@ -35,9 +44,10 @@ FULL = Answer(
 )
 def test_a_request_in_every_form(name: str, form: str) -> None:
     """Its method, its path without the stage and the query, and what it carries, whatever the case of its headers."""
-    arrived = came(golden(name), Context(left=2.5, request_id="id-1"))
+    context = Context(left=2.5, request_id="id-1")
+    arrived = came(golden(name), context)
     assert (arrived.trigger, arrived.form, arrived.method, arrived.path) == ("http", form, "POST", "/orders/7")
-    assert (arrived.request_id, arrived.left) == ("id-1", 2.5)
+    assert (arrived.request_id, left_of(golden(name), context)) == ("id-1", 2.5)
     assert arrived.headers["traceparent"] == TRACE
     assert "tenant=acme" in arrived.headers["baggage"]
     assert {name for name in arrived.headers if name != name.lower()} == set()
@@ -55,7 +65,7 @@ def test_an_authorizer_is_asked_and_answers_otherwise(name: str) -> None:
     arrived = came(golden(name), None)
     assert (arrived.trigger, arrived.form, arrived.method, arrived.path) == ("authorizer", "", "POST", "/orders/7")
     assert arrived.headers["x-svcgov-colour"] == "blue"
-    assert waited_for(arrived)
+    assert left_of({**golden(name), "headers": SOON}, None) == 1.5
     assert status_of(arrived, {"statusCode": 200}) is None
 
 
@@ -95,7 +105,8 @@ def test_headers_of_many_values_that_are_none(many: Any) -> None:
 )
 def test_anything_else_is_a_direct_call(event: Any) -> None:
     """It carries nothing that we know of."""
-    assert came(event, None) == NOTHING
+    assert said(came(event, None)) == said(NOTHING)
+    assert left_of(event, None) is None
 
 
 CARRIED = {"Traceparent": TRACE, "x-svcgov-colour": "blue", "n": 7}
@@ -106,7 +117,38 @@ def test_a_direct_caller_may_give_a_carrier_along(client: Any) -> None:
     """In its client context, which the platform gives as an object."""
     arrived = came({"order": 7}, Context(client=client))
     assert (arrived.trigger, arrived.headers) == ("direct", {"traceparent": TRACE, "x-svcgov-colour": "blue"})
-    assert waited_for(arrived)
+
+
+@pytest.mark.parametrize("client", [SimpleNamespace(custom=SOON), {"custom": SOON}])
+def test_a_direct_caller_may_say_how_long_it_waits(client: Any) -> None:
+    """Or the platform does: whichever is tighter."""
+    assert left_of({"order": 7}, Context(left=3.0, client=client)) == 1.5
+    assert left_of({"order": 7}, Context(left=1.0, client=client)) == 1.0
+    assert left_of({}, Context(left=3.0, client=SimpleNamespace(custom=7))) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "header"),
+    [
+        ("rest_v1", "headers", "X-Request-Deadline-Ms"),
+        ("http_v2", "headers", "x-request-deadline-ms"),
+        ("alb", "headers", "x-request-deadline-ms"),
+        ("alb_multi", "multiValueHeaders", "X-Request-Deadline-Ms"),
+    ],
+)
+def test_a_caller_over_http_says_how_long_it_waits(name: str, where: str, header: str) -> None:
+    """In any spelling, and a load balancer may give lists of values."""
+    event = golden(name)
+    event[where][header] = ["1500"] if where == "multiValueHeaders" else "1500"
+    assert left_of(event, Context(left=3.0)) == 1.5
+    assert left_of(event, None) == 1.5
+
+
+@pytest.mark.parametrize("headers", [None, [], "x", {1: "a", "x-request-deadline-ms": 7}])
+def test_headers_that_are_none_say_nothing_of_a_deadline(headers: Any) -> None:
+    """Whatever stands in their place."""
+    assert left_of({**http(), "headers": headers}, Context(left=3.0)) == 3.0
+    assert left_of({**golden("rest_v1"), "headers": headers}, Context(left=3.0)) == 3.0
 
 
 def test_what_the_platform_itself_carries_comes_first() -> None:
@@ -133,7 +175,8 @@ def test_what_the_platform_itself_carries_comes_first() -> None:
 def test_records_are_called_by_where_they_come_from(name: str, trigger: str) -> None:
     """Nobody waits for the answer to any of them."""
     arrived = came(golden(name), Context())
-    assert (arrived.trigger, arrived.form, waited_for(arrived)) == (trigger, "", False)
+    assert (arrived.trigger, arrived.form) == (trigger, "")
+    assert left_of(golden(name), Context(left=3.0, client=SimpleNamespace(custom=SOON))) == 3.0
 
 
 # -- the context ------------------------------------------------------------------------------------------------------
@@ -150,7 +193,8 @@ def test_a_context_that_says_nonsense(left: Any) -> None:
         def get_remaining_time_in_millis(self) -> Any:
             return left
 
-    assert came(None, Odd()) == NOTHING
+    assert said(came(None, Odd())) == said(NOTHING)
+    assert left_of(None, Odd()) is None
 
 
 def test_a_context_that_raises() -> None:
@@ -167,17 +211,21 @@ def test_a_context_that_raises() -> None:
         def w3c(self) -> int:
             raise RuntimeError("no")
 
-    assert came(None, Broken()) == NOTHING
+    assert said(came(None, Broken())) == said(NOTHING)
+    assert left_of(None, Broken()) is None
 
 
 @given(JSON, JSON, JSON, JSON)
 def test_no_event_is_an_error(event: Any, context: Any, headers: Any, method: Any) -> None:
     """Whatever stands in any place."""
     assert came(event, event).trigger == "direct"
+    assert left_of(event, event) is None
     shaped = {"version": "2.0", "headers": headers, "requestContext": {"http": {"method": method, "path": method}}}
     assert came(shaped, context).trigger == "http"
+    assert left_of(shaped, context) is None
     rest = {"headers": headers, "multiValueHeaders": headers, "httpMethod": "GET", "path": method, "requestContext": {}}
     assert came(rest, context).form == "v1"
+    assert left_of(rest, context) is None
     assert came({"Records": [{"eventSource": "aws:sqs", "body": method, "messageAttributes": headers}]}, None).trigger == "sqs"
 
 

@@ -10,7 +10,9 @@ Rule 4: an answer of ours is sent only where none has begun.
 
 from __future__ import annotations
 
+from ..propagation.deadline import LENGTHS, among
 from ._answers import answer_to
+from ._arrival import Came
 from .invocation import begin, end, keep, named_like, named_request, no_loops, restore
 
 TYPE_CHECKING = False
@@ -48,19 +50,7 @@ def asgi(
             return
         began = clock.monotonic()
         kept = keep()
-        headers = headers_of(scope.get("headers", ()))
-        invocation = begin(
-            identity,
-            began,
-            headers,
-            platform="asgi",
-            trigger="http",
-            request_id=named_request(headers),
-            method=str(scope.get("method", "")),
-            path=str(scope.get("path", "")),
-            client=client_of(scope),
-            raw=scope,
-        )
+        invocation = begin(came, scope, None, identity, now=began, left=left_of(scope))
         sent = Sent(send, clock)
         error: BaseException | None = None
         try:
@@ -72,8 +62,9 @@ def asgi(
                 raise
             await _answer(sent.send, answer)
         finally:
-            http = {"method": invocation.method, "path": invocation.path, "status": sent.status}
-            end(log, invocation, error=error, began=began, ended=sent.ended or clock.monotonic(), **http)
+            if not log.silent:
+                http = {"method": invocation.method, "path": invocation.path, "status": sent.status}
+                end(log, invocation, error=error, began=began, ended=sent.ended or clock.monotonic(), **http)
             restore(kept)
             del error  # its traceback holds this frame
 
@@ -110,10 +101,24 @@ def headers_of(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def client_of(scope: Any) -> str:
-    """The address at the other end of the connection, or the empty string where there is none."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+def came(scope: Any, _: object) -> Came:
+    """Look at *scope*."""
+    headers, client = headers_of(scope.get("headers", ())), scope.get("client")
+    return Came(
+        "asgi",
+        "http",
+        headers,
+        request_id=named_request(headers),
+        method=str(scope.get("method", "")),
+        path=str(scope.get("path", "")),
+        client=str(client[0]) if client else "",
+    )
+
+
+def left_of(scope: Any) -> float | None:
+    """Seconds that the caller still waits, if it says so."""
+    said = [pair for pair in scope.get("headers", ()) if len(pair[0]) in LENGTHS]
+    return among(headers_of(said)) if said else None
 
 
 async def _answer(send: Send, answer: Answer) -> None:

@@ -19,7 +19,8 @@ Rule: an event is whatever somebody sent. Nothing here trusts its shape, and not
 
 from __future__ import annotations
 
-from .._core._frozen import Frozen
+from ..propagation.deadline import among, read
+from ._arrival import Came
 from ._records import carried_by, strings
 
 TYPE_CHECKING = False
@@ -30,55 +31,61 @@ if TYPE_CHECKING:
     from ._answers import Answer
 
 
-class Came(Frozen):
-    """A call as it came in.
-
-    Attributes:
-        trigger: ``http``, ``direct``, ``authorizer``, or what the records come from, such as ``sqs``.
-        headers: names in lower case.
-        request_id: the platform's id of the call, or the empty string.
-        left: seconds until the platform ends the call, or None.
-        method, path, client: of an HTTP request, or the empty string.
-        form: how an answer is written, or the empty string where nobody could read one.
-    """
-
-    trigger: str
-    headers: Mapping[str, str]
-    request_id: str
-    left: float | None
-    method: str = ""
-    path: str = ""
-    client: str = ""
-    form: str = ""
-
-
-_WAITED_FOR = frozenset(("http", "direct", "authorizer"))
-
-
 def came(event: Any, context: Any) -> Came:
     """Look at *event* and *context*."""
     method, path, form = _request(event)
+    client = ""
     if form:
         trigger = "http" if form in _FORMS else form
         headers = _headers(event)
+        client = _client(event, headers)
         form = form if form in _FORMS else ""
     else:
         trigger, headers = carried_by(event) or ("direct", _handed(context))
     return Came(
-        trigger=trigger,
-        headers=headers,
+        "lambda",
+        trigger,
+        headers,
         request_id=_text(_of(context, "aws_request_id")),
-        left=_left(context),
         method=_text(method),
         path=_text(path),
-        client=_client(event, headers) if form or trigger == "authorizer" else "",
+        client=client,
         form=form,
     )
 
 
-def waited_for(came: Came) -> bool:
-    """Whether somebody waits for the answer: what a message said of its deadline when it was sent is no deadline of ours."""
-    return came.trigger in _WAITED_FOR
+def left_of(event: Any, context: Any) -> float | None:
+    """Seconds until the platform ends the call, or until nobody waits for it any more, whichever comes first."""
+    try:
+        left: float | None = context.get_remaining_time_in_millis() / 1000
+        if not isinstance(left, float) or left - left != 0:
+            left = None
+    except Exception:  # whatever stands in the place of the platform's context
+        left = None
+    try:
+        said = _said(event, context)
+    except Exception:  # as above; who looks closer will report it
+        return left
+    return left if said is None or (left is not None and left < said) else said
+
+
+def _said(event: Any, context: Any) -> float | None:
+    """What the caller says, where somebody waits: a message's deadline was that of the time when it was sent."""
+    if isinstance(event, dict) and event:
+        here = event.get("requestContext")
+        if isinstance(here, dict):
+            headers = event.get("headers")
+            if event.get("version") == "2.0" and "http" in here:
+                return read(headers) if isinstance(headers, dict) else None  # their names are in lower case
+            if isinstance(event.get("httpMethod"), str):
+                return among(headers if isinstance(headers, dict) else _headers(event))
+        elif carried_by(event) is not None:
+            return None
+    client = context.client_context
+    if client is None:
+        return None
+    custom = client.get("custom") if isinstance(client, dict) else client.custom
+    return among(custom) if isinstance(custom, dict) else None
 
 
 def status_of(came: Came, result: Any) -> int | None:
@@ -151,15 +158,6 @@ def _handed(context: Any) -> dict[str, str]:
     client = _of(context, "client_context")
     custom = client.get("custom") if isinstance(client, dict) else _of(client, "custom")
     return strings(custom) | strings(_asked(context, "w3c"))
-
-
-def _left(context: Any) -> float | None:
-    left = _asked(context, "get_remaining_time_in_millis")
-    try:
-        left = left / 1000
-    except Exception:  # whatever stands in the place of the platform's context
-        return None
-    return left if isinstance(left, float) and left - left == 0 else None
 
 
 def _asked(context: Any, name: str) -> Any:

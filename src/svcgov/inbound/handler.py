@@ -16,9 +16,10 @@ import functools
 from contextvars import copy_context
 
 from .._core._callable import kind_of, name_of
-from .._core._report import report_once
+from ..errors import DeadlineExceededError
 from ._answers import answer_to
-from .aws_lambda import Came, came, status_of, waited_for, written
+from ._arrival import came_by
+from .aws_lambda import came, left_of, status_of, written
 from .invocation import begin, end
 
 TYPE_CHECKING = False
@@ -26,13 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .._core._context import Identity
+    from .._core._context import Identity, Invocation
     from ..pipeline import Pipeline
     from ..typing import Clock
     from .invocation import Log
-
-
-_UNKNOWN = Came(trigger="unknown", headers={}, request_id="", left=None)
 
 
 def handled(
@@ -44,60 +42,51 @@ def handled(
         TypeError: for something that cannot be a handler.
     """
     governed = pipeline.around(fn, clock=clock)
+    policies = governed.__svcgov__.policies  # type: ignore[attr-defined]  # the mark of what is governed
+    if not policies and pipeline.name is None:
+        governed = fn  # nobody to pass, and nobody to ask how it went
     run = _on_loop(governed) if kind_of(governed) == "async" else governed
+    name = name_of(fn)
 
     def call(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-        began = clock.monotonic()
+        now = clock.monotonic()
         event = args[0] if args else kw.get("event")
-        arrived = _look(event, args[1] if len(args) > 1 else kw.get("context"))
-        invocation = begin(
-            identity,
-            began,
-            arrived.headers,
-            platform="lambda",
-            trigger=arrived.trigger,
-            request_id=arrived.request_id,
-            left=arrived.left,
-            waited_for=waited_for(arrived),
-            method=arrived.method,
-            path=arrived.path,
-            client=arrived.client,
-            raw=event,
-        )
-        result: Any = None
-        error: BaseException | None = None
-        status: int | None = None
+        context = args[1] if len(args) > 1 else kw.get("context")
+        left = left_of(event, context)
+        invocation = begin(came, event, context, identity, now=now, left=left)
+        if not log.silent:
+            came_by(invocation)  # before the function has changed the event
+        expired = left is not None and left <= 0
         try:
+            if expired:
+                raise DeadlineExceededError(name, "expired")
             result = run(*args, **kw)
-            status = status_of(arrived, result)
-        except BaseException as raised:
-            error = raised
-            answer = answer_to(raised, every=every) if arrived.form else None
+        except BaseException as error:
+            answer = ended_badly(invocation, error, now, expired)
             if answer is None:
                 raise
-            status = answer.status
-            return written(arrived.form, answer)
-        else:
-            return result
-        finally:
-            ended = clock.monotonic()
-            http = {"method": arrived.method, "path": arrived.path, "status": status}
-            end(log, invocation, error=error, began=began, ended=ended, **http)
-            del error, result  # an error's traceback holds this frame
+            return answer
+        if not log.silent:
+            line(invocation, None, now, status_of(came_by(invocation), result))
+        return result
+
+    def ended_badly(invocation: Invocation, error: BaseException, began: float, expired: bool) -> dict[str, Any] | None:
+        """The answer that *error* is, or None where it is to be raised."""
+        form = came_by(invocation).form
+        may_be_ours = policies or every or expired
+        answer = answer_to(error, every=every or expired) if form and may_be_ours else None
+        line(invocation, error, began, None if answer is None else answer.status)
+        return None if answer is None else written(form, answer)
+
+    def line(invocation: Invocation, error: BaseException | None, began: float, status: int | None) -> None:
+        http = {"method": invocation.method or None, "path": invocation.path or None, "status": status}
+        end(log, invocation, error=error, began=began, ended=clock.monotonic(), **http)
 
     @functools.wraps(fn)
     def handle(*args: Any, **kw: Any) -> Any:
         return copy_context().run(call, args, kw)
 
     return handle
-
-
-def _look(event: Any, context: Any) -> Came:
-    try:
-        return came(event, context)
-    except Exception as failure:
-        report_once("handler.look", f"what came along with a call could not be read: {failure!r}")
-        return _UNKNOWN
 
 
 def _on_loop(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import update_wrapper
 
 from .._core._callable import origin_of
-from .._core._context import ATTEMPT, DEADLINE, INVOCATION, NOWHERE, REPEATABLE, Invocation
+from .._core._context import ATTEMPT, DEADLINE, INVOCATION, REPEATABLE
 from .._core._report import report_once
 from ..errors import ConfigError
-from ..propagation import trace
-from ..propagation._carrier import incoming
+from ._arrival import arriving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,11 +20,17 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import Any, Protocol
 
-    from .._core._context import Identity
+    from .._core._context import Identity, Invocation
     from ..pipeline import Pipeline
+    from ._arrival import Came
 
     class Log(Protocol):
         """Where a call is written down."""
+
+        @property
+        def silent(self) -> bool:
+            """Whether nothing is written."""
+            ...
 
         def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **more: Any) -> None:
             """Write one line."""
@@ -36,53 +41,21 @@ _LONGEST_ID = 128  # characters of a request's id that are taken from outside
 
 
 def begin(
-    identity: Identity,
-    now: float,
-    headers: Mapping[str, str],
-    *,
-    platform: str,
-    trigger: str,
-    request_id: str = "",
-    left: float | None = None,
-    waited_for: bool = True,
-    method: str = "",
-    path: str = "",
-    client: str = "",
-    raw: Any = None,
+    look: Callable[[Any, Any], Came], event: Any, context: Any, identity: Identity, *, now: float, left: float | None
 ) -> Invocation:
-    """Read *headers*, and set the context of this call.
+    """Set the context of a call that came with *event* and *context*, which *look* reads when that is needed.
 
-    *left* is what the platform leaves, in seconds. A deadline in the headers holds only where somebody is *waited_for*.
+    *left* is how many seconds there are from *now* on.
     """
-    invocation, deadline = NOWHERE, None
-    try:
-        carried = incoming(headers, colours=identity.colours)
-        said = carried.left if waited_for else None
-        tightest = said if left is None or (said is not None and said < left) else left
-        deadline = None if tightest is None else now + tightest
-        invocation = Invocation(
-            platform=platform,
-            service=identity.service,
-            version=identity.version,
-            colour=carried.colour,
-            request_id=request_id,
-            trigger=trigger,
-            method=method,
-            path=path,
-            client=client,
-            deadline=deadline,
-            cold_start=identity.first_call(),
-            headers=headers,
-            trace=trace.begin() if carried.trace is None else trace.child(carried.trace),
-            baggage=carried.baggage,
-            raw=raw,
-        )
-    except Exception as failure:
-        report_once(f"{platform}.begin", f"what came along with a call could not be read: {failure!r}")
+    deadline = None if left is None else now + left
+    invocation = arriving(look, event, context, identity, deadline)
     INVOCATION.set(invocation)
-    DEADLINE.set(deadline)
-    ATTEMPT.set(1)
-    REPEATABLE.set(None)
+    if deadline is not DEADLINE.get():  # to set a variable costs more than to look at it
+        DEADLINE.set(deadline)
+    if ATTEMPT.get() != 1:
+        ATTEMPT.set(1)
+    if REPEATABLE.get() is not None:
+        REPEATABLE.set(None)
     return invocation
 
 

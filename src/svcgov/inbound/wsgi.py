@@ -15,7 +15,9 @@ from contextvars import copy_context
 
 from .._core._callable import name_of
 from ..errors import DeadlineExceededError
+from ..propagation.deadline import NAMES, read
 from ._answers import answer_to
+from ._arrival import Came
 from .invocation import begin, end, named_like, named_request, no_loops
 
 TYPE_CHECKING = False
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from ..typing import Clock
     from ._answers import Answer
     from .invocation import Log
+
+
+_DEADLINES = {f"HTTP_{name.upper().replace('-', '_')}": name for name in NAMES}
 
 
 def wsgi(
@@ -116,21 +121,9 @@ class Call:
         self._end(None)
 
     def _begin(self, identity: Identity, name: str) -> None:
-        headers = headers_of(self._environ)
-        self._invocation = begin(
-            identity,
-            self._began,
-            headers,
-            platform="wsgi",
-            trigger="http",
-            request_id=named_request(headers),
-            method=str(self._environ.get("REQUEST_METHOD", "")),
-            path=path_of(self._environ),
-            client=str(self._environ.get("REMOTE_ADDR", "")),
-            raw=self._environ,
-        )
-        deadline = self._invocation.deadline
-        if deadline is not None and deadline <= self._began:
+        left = left_of(self._environ)
+        self._invocation = begin(came, self._environ, None, identity, now=self._began, left=left)
+        if left is not None and left <= 0:
             raise DeadlineExceededError(name, "expired")
         if self._pipeline.policies:
             self._pipeline.__enter__()
@@ -166,8 +159,29 @@ class Call:
             if self._entered:
                 self._context.run(self._pipeline.__exit__, None if error is None else type(error), error, None)
         finally:
-            http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
-            end(self._log, self._invocation, error=error, began=self._began, ended=self._clock.monotonic(), **http)
+            if not self._log.silent:
+                http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
+                end(self._log, self._invocation, error=error, began=self._began, ended=self._clock.monotonic(), **http)
+
+
+def came(environ: dict[str, Any], _: object) -> Came:
+    """Look at *environ*."""
+    headers = headers_of(environ)
+    return Came(
+        "wsgi",
+        "http",
+        headers,
+        request_id=named_request(headers),
+        method=str(environ.get("REQUEST_METHOD", "")),
+        path=path_of(environ),
+        client=str(environ.get("REMOTE_ADDR", "")),
+    )
+
+
+def left_of(environ: dict[str, Any]) -> float | None:
+    """Seconds that the caller still waits, if it says so."""
+    said = {name: environ[key] for key, name in _DEADLINES.items() if key in environ}
+    return read(said) if said else None
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:

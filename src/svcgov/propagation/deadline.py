@@ -15,12 +15,15 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 HEADER = "x-request-deadline-ms"
 MARGIN = 0.005  # seconds that the way there and back may take
 _MILLISECONDS = (HEADER, "x-envoy-expected-rq-timeout-ms")
 _GRPC = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _LONGEST = 7 * 86400.0
+NAMES = frozenset((*_MILLISECONDS, "grpc-timeout"))
+LENGTHS = frozenset(map(len, NAMES))
 
 
 def read(headers: Mapping[str, str]) -> float | None:
@@ -30,6 +33,15 @@ def read(headers: Mapping[str, str]) -> float | None:
     if grpc:
         left.append(_number(grpc[:-1], _GRPC.get(grpc[-1:], 0.0)))
     return min((seconds for seconds in left if seconds is not None), default=None) if left else None
+
+
+def among(headers: Mapping[Any, Any]) -> float | None:
+    """As `read`, of headers as they came: names in any case, and whatever else somebody sent."""
+    found = {}
+    for name, value in headers.items():
+        if isinstance(name, str) and len(name) in LENGTHS and name.lower() in NAMES and isinstance(value, str):
+            found[name.lower()] = value
+    return read(found) if found else None
 
 
 def write(left: float, headers: dict[str, str]) -> None:

@@ -57,6 +57,11 @@ class AccessLog:
         if self._to == "structlog":
             self._structlog(__import__("structlog"))
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is written."""
+        return self._to == "off"
+
     def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **http: Any) -> None:
         """Write down a call that ended after *took* seconds; *http* is its ``status``, ``method`` and ``path``."""
         if self._to == "off":
