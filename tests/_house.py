@@ -22,7 +22,7 @@ LAYERS = (
     ("policies", "propagation"),
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
-    ("governor", "_default", "_override"),
+    ("governor", "_default", "_override", "_ways_in"),
     ("__init__", "cli", "agent", "testing"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}

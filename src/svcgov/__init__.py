@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from ._core._here import current as current
     from ._core._here import current_attempt as current_attempt
     from ._core._here import remaining as remaining
+    from ._default import alive as alive
     from ._default import asgi as asgi
     from ._default import batch as batch
+    from ._default import cloud_event as cloud_event
     from ._default import govern as govern
     from ._default import handler as handler
+    from ._default import http as http
+    from ._default import knative as knative
     from ._default import listen as listen
     from ._default import message as message
+    from ._default import ready as ready
     from ._default import wsgi as wsgi
     from ._override import override as override
     from ._process import configure as configure
@@ -45,21 +50,26 @@ _HOMES = {
     "Governor": "governor",
     "Pipeline": "pipeline",
     "Rate": "_core._durations",
+    "alive": "_default",
     "asgi": "_default",
     "batch": "_default",
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
     "circuit_breaker": "policies.circuit_breaker",
+    "cloud_event": "_default",
     "configure": "_process",
     "colour": "_core._here",
     "current": "_core._here",
     "current_attempt": "_core._here",
     "govern": "_default",
     "handler": "_default",
+    "http": "_default",
+    "knative": "_default",
     "listen": "_default",
     "message": "_default",
     "override": "_override",
     "rate_limit": "policies.rate_limit",
+    "ready": "_default",
     "remaining": "_core._here",
     "retry": "policies.retry",
     "seconds": "_core._durations",

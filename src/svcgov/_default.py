@@ -9,19 +9,35 @@ from .governor import Governor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from typing import Any, ParamSpec, TypeVar, overload
 
+    from ._ways_in import Errors, Governs, Handles, Policies
     from .facts import Fact
-    from .governor import Errors, Handles, Policies
     from .inbound.batch import Batch, Message
+    from .policies.circuit_breaker import CircuitBreaker
+    from .telemetry.health import Health
     from .typing import Duration
 
     C = TypeVar("C")
     P = ParamSpec("P")
     R = TypeVar("R")
 
-__all__ = ["DEFAULT", "asgi", "batch", "govern", "handler", "listen", "message", "wsgi"]
+__all__ = [
+    "DEFAULT",
+    "alive",
+    "asgi",
+    "batch",
+    "cloud_event",
+    "govern",
+    "handler",
+    "http",
+    "knative",
+    "listen",
+    "message",
+    "ready",
+    "wsgi",
+]
 
 DEFAULT: Governor = Governor()
 
@@ -49,6 +65,61 @@ if TYPE_CHECKING:
 def handler(fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
     """Govern a handler of events, ``(event, context)``: see `Governor.handler`."""
     return DEFAULT.handler(fn, service=service, policy=policy, errors=errors)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def http(fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Governs: ...
+    @overload
+    def http(
+        fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+    ) -> Callable[P, R]: ...
+
+
+def http(fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
+    """Govern an HTTP function of functions-framework, ``(request)``: see `Governor.http`."""
+    return DEFAULT.http(fn, service=service, policy=policy, errors=errors)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def cloud_event(
+        fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+    ) -> Governs: ...
+    @overload
+    def cloud_event(
+        fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+    ) -> Callable[P, R]: ...
+
+
+def cloud_event(fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
+    """Govern a function of CloudEvents, ``(event)``: see `Governor.cloud_event`."""
+    return DEFAULT.cloud_event(fn, service=service, policy=policy, errors=errors)
+
+
+def knative(
+    fn: Callable[..., Any],
+    /,
+    *,
+    service: str | None = None,
+    policy: Policies = None,
+    errors: Errors = "raise",
+    requires: Sequence[str | CircuitBreaker] = (),
+) -> Callable[..., Any]:
+    """Govern a function of Knative's Python runtime: see `Governor.knative`."""
+    return DEFAULT.knative(fn, service=service, policy=policy, errors=errors, requires=requires)
+
+
+def alive() -> Health:
+    """Whether this process is alive: see `Governor.alive`."""
+    return DEFAULT.alive()
+
+
+def ready(*requires: str | CircuitBreaker) -> Health:
+    """Whether it may be given more calls: see `Governor.ready`."""
+    return DEFAULT.ready(*requires)
 
 
 def asgi(

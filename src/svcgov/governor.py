@@ -15,17 +15,18 @@ from ._core._context import Identity, well_coloured
 from ._core._environment import text, words
 from ._core._listeners import PROCESS
 from ._core._names import check_name, scoped
+from ._ways_in import WaysIn
 from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-    from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+    from collections.abc import Callable, Sequence
+    from typing import ParamSpec, TypeVar, Unpack, overload
 
     from . import pipeline as pipelines
     from ._core._durations import Rate
+    from ._ways_in import Policies
     from .facts import Fact
-    from .inbound.batch import Batch, Message
     from .pipeline import Policy
     from .policies import budget as budgets
     from .policies import bulkhead as bulkheads
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
     from .policies import rate_limit as rate_limits
     from .policies import retry as retries
     from .policies import timeout as timeouts
+    from .policies.circuit_breaker import CircuitBreaker
     from .telemetry.access_log import AccessLog
+    from .telemetry.health import Health
     from .typing import Clock, Duration
 
     C = TypeVar("C")
     P = ParamSpec("P")
     R = TypeVar("R")
-    Errors: TypeAlias = Literal["raise", "map"]
-    Policies: TypeAlias = Policy | pipelines.Pipeline | Sequence[Policy | pipelines.Pipeline] | None
 
 __all__ = ["Governor"]
 
@@ -55,7 +56,7 @@ _MADE_HERE = {
 }
 
 
-class Governor:
+class Governor(WaysIn):
     """Who is running, and everything that is made for it.
 
     Args:
@@ -142,130 +143,21 @@ class Governor:
             make = scoped(self.scope, getattr(import_module(f"{__package__}.{_MADE_HERE[name]}"), name))
             return make if name == "Pipeline" or self.clock is SYSTEM else partial(make, clock=self.clock)
 
-    if TYPE_CHECKING:
+    def alive(self) -> Health:
+        """Whether this process is: it is, if it can say so."""
+        from .telemetry.health import Health
 
-        @overload
-        def handler(
-            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Handles: ...
-        @overload
-        def handler(
-            self,
-            fn: Callable[P, Coroutine[Any, Any, R]],
-            /,
-            *,
-            service: str | None = None,
-            policy: Policies = None,
-            errors: Errors = "raise",
-        ) -> Callable[P, R]: ...
-        @overload
-        def handler(
-            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Callable[P, R]: ...
+        return Health()
 
-    def handler(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
-        """Govern a handler of events, ``(event, context)``, sync or async. What comes back is a plain function.
+    def ready(self, *requires: str | CircuitBreaker) -> Health:
+        """Whether it may be given more calls: whether the dependencies that it *requires* would be asked if one came now.
 
         Args:
-            fn: the handler; left out where the decorator is written with arguments.
-            service: the name of the service, if nothing else says it. One governor, one service.
-            policy: a policy, a pipeline, or a list of policies, outermost first. Where somebody waits over HTTP, what they
-                refuse is answered; else it is raised.
-            errors: ``map`` answers in the same way what governed calls inside raise by themselves: refusals and time-outs.
-
-        Raises:
-            ConfigError: for another service than the one that this governor has, and for policies that cannot be.
+            requires: circuit breakers, or their names.
         """
-        if fn is None:
-            return lambda given: self._handled(given, service, policy, errors)
-        return self._handled(fn, service, policy, errors)
+        from .telemetry.health import ready
 
-    def _handled(self, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
-        if not callable(fn):
-            raise TypeError(f"expected a handler, got {fn!r} (did you mean handler(service=...)?)")
-        from .inbound.handler import handled
-
-        return handled(fn, **self._edge("handler", service, policy, errors))
-
-    def asgi(
-        self,
-        app: Callable[..., Awaitable[None]],
-        *,
-        service: str | None = None,
-        policy: Policies = None,
-        errors: Errors = "raise",
-    ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
-        """Govern an ASGI application, whatever it is written with: ``app.add_middleware(svcgov.asgi, service=...)``.
-
-        Args:
-            app: the application.
-            service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
-
-        Raises:
-            ConfigError: as in `handler`.
-        """
-        from .inbound.asgi import asgi
-
-        return asgi(app, **self._edge("asgi", service, policy, errors))
-
-    def wsgi(
-        self,
-        app: Callable[..., Iterable[bytes]],
-        *,
-        service: str | None = None,
-        policy: Policies = None,
-        errors: Errors = "raise",
-    ) -> Callable[..., Iterable[bytes]]:
-        """Govern a WSGI application, whatever it is written with: ``app.wsgi_app = svcgov.wsgi(app.wsgi_app, service=...)``.
-
-        Args:
-            app: the application.
-            service, policy, errors: as in `asgi`.
-
-        Raises:
-            ConfigError: as in `handler`.
-        """
-        from .inbound.wsgi import wsgi
-
-        return wsgi(app, **self._edge("wsgi", service, policy, errors))
-
-    def batch(self, event: Any, *, reserve: Duration = 0.05) -> Batch:
-        """The records of *event*, one by one: ``for item in batch: with item: ...``, then ``return batch.response()``.
-
-        Args:
-            event: what came from a queue, a topic or a stream.
-            reserve: a record is begun only while more than this is left to the deadline.
-
-        Raises:
-            ConfigError: for a reserve that cannot be.
-            TypeError: for an event without records.
-        """
-        from ._core._schema import duration
-        from .inbound.batch import Batch
-
-        seconds = duration(zero=True).read(reserve, "batch.reserve")
-        return Batch(event, identity=self.identity, log=self._access_log(), clock=self.clock, reserve=seconds)
-
-    def message(self, record: Any) -> Message:
-        """One record, to be entered by ``with``: inside, `current` is the record's own. Its errors are raised."""
-        from .inbound.batch import Message
-
-        return Message(record, self.identity)
-
-    def _edge(self, place: str, service: str | None, policy: Policies, errors: Errors) -> dict[str, Any]:
-        """What every way in is given."""
-        if errors not in ("raise", "map"):
-            raise ConfigError(f"{place}.errors", errors, "one of raise, map")
-        self._is(service, place)
-        from .pipeline import pipeline_of
-
-        return {
-            "pipeline": pipeline_of(policy, f"{place}.policy"),
-            "identity": self.identity,
-            "log": self._access_log(),
-            "clock": self.clock,
-            "every": errors == "map",
-        }
+        return ready(requires, scope=self.scope)
 
     def govern(self, client: C, /, *, target: str | None = None, policy: Policies = None) -> C:
         """Put policies around each request of *client*, in place, and return it.
@@ -315,14 +207,6 @@ if TYPE_CHECKING:
         def __call__(self, name: Callable[P, R], /) -> Callable[P, R]: ...
         @overload
         def __call__(self, name: str | None = None, **options: Unpack[breakers.Options]) -> breakers.CircuitBreaker: ...
-
-    class Handles(Protocol):
-        """The decorator of a handler, sync or async."""
-
-        @overload
-        def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, R]: ...
-        @overload
-        def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
 
 
 def _colours(given: Sequence[str], path: str) -> frozenset[str]:

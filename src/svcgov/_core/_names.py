@@ -74,6 +74,11 @@ class Names:
                 entry.declared, entry.place = declared, place
             return entry.thing
 
+    def find(self, scope: str, kind: str, name: str) -> Any:
+        """What stands under this name, or None."""
+        entry = self._entries.get((scope, kind, name))
+        return None if entry is None else entry.thing
+
     def remembered(self) -> Callable[[], None]:
         """Remember what there is; call what comes back to forget what has come since, and what was said anew."""
         with self._lock:

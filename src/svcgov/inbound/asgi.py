@@ -29,15 +29,31 @@ if TYPE_CHECKING:
     Send = Callable[[Any], Awaitable[None]]
 
 
-def asgi(
-    app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock, every: bool
-) -> Callable[..., Any]:
-    """Govern *app* by *pipeline*; *every* makes answers of refusals from the author's own calls too.
+def asgi(app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, **known: Any) -> Callable[..., Any]:
+    """Govern *app* by *pipeline*, as `served` does.
 
     Raises:
         ConfigError: for a policy that calls more than once.
     """
     no_loops(pipeline, "asgi.policy")
+    return served(app, pipeline=pipeline, look=came, sent=Sent, **known)
+
+
+def served(
+    app: Callable[..., Awaitable[None]],
+    *,
+    pipeline: Pipeline,
+    identity: Identity,
+    log: Log,
+    clock: Clock,
+    every: bool,
+    look: Callable[[Any, Any], Came],
+    sent: Callable[[Any, Clock], Sent],
+) -> Callable[..., Any]:
+    """Govern *app*, whose requests are looked at by *look* and answered through what *sent* makes.
+
+    *every* makes answers of refusals from the author's own calls too.
+    """
 
     async def asked(scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
@@ -50,21 +66,21 @@ def asgi(
             return
         began = clock.monotonic()
         kept = keep()
-        invocation = begin(came, scope, None, identity, now=began, left=left_of(scope))
-        sent = Sent(send, clock)
+        invocation = begin(look, scope, None, identity, now=began, left=left_of(scope))
+        out = sent(send, clock)
         error: BaseException | None = None
         try:
-            await governed(scope, receive, sent.send)
+            await governed(scope, receive, out.given)
         except BaseException as raised:
             error = raised
-            answer = answer_to(raised, every=every) if sent.status is None else None
+            answer = answer_to(raised, every=every) if out.status is None else None
             if answer is None:
                 raise
-            await _answer(sent.send, answer)
+            await _answer(out.send, answer)
         finally:
             if not log.silent:
-                http = {"method": invocation.method, "path": invocation.path, "status": sent.status}
-                end(log, invocation, error=error, began=began, ended=sent.ended or clock.monotonic(), **http)
+                http = {"method": invocation.method, "path": invocation.path, "status": out.status}
+                end(log, invocation, error=error, began=began, ended=out.ended or clock.monotonic(), **http)
             restore(kept)
             del error  # its traceback holds this frame
 
@@ -72,32 +88,45 @@ def asgi(
 
 
 class Sent:
-    """What has been sent of one answer."""
+    """What has been sent of one answer; the application is *given* the means to send."""
 
     __slots__ = ("_clock", "_send", "ended", "status")
 
-    def __init__(self, send: Send, clock: Clock) -> None:
-        self._send = send
+    def __init__(self, send: Any, clock: Clock) -> None:
+        self._send: Any = send
         self._clock = clock
         self.status: int | None = None
         self.ended: float | None = None
 
+    @property
+    def given(self) -> Any:
+        """What the application sends with."""
+        return self.send
+
     async def send(self, message: Any) -> None:
         """Send a piece, and look which one it is."""
+        await self._piece(self._send, message)
+
+    async def _piece(self, send: Send, message: Any) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-        await self._send(message)
+        await send(message)
         if kind == "http.response.body" and not message.get("more_body", False):
             self.ended = self._clock.monotonic()
 
 
 def headers_of(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """As `joined`, of headers as they came over the wire."""
+    return joined((raw.decode("latin-1"), value.decode("latin-1")) for raw, value in given)
+
+
+def joined(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Names in lower case; a header that came more than once is one list (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
-    for raw, value in given:
-        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    for name, value in given:
+        key = name.lower()
+        headers[key] = f"{headers[key]},{value}" if key in headers else value
     return headers
 
 

@@ -78,9 +78,9 @@ def restore(kept: list[Token[Any]]) -> None:
         pass
 
 
-def named_request(headers: Mapping[str, str]) -> str:
-    """The id that whoever stands in front gave the request, if it may go into a log."""
-    given = headers.get("x-request-id", "")
+def named_request(headers: Mapping[str, str], *names: str) -> str:
+    """The id that whoever stands in front gave the request, by the first of *names*, if it may go into a log."""
+    given = next((headers[name] for name in names or ("x-request-id",) if name in headers), "")
     return given if len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else ""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextvars import copy_context
 
 from .._core._callable import name_of
+from .._core._context import NOWHERE
 from ..errors import DeadlineExceededError
 from ..propagation.deadline import NAMES, read
 from ._answers import answer_to
@@ -80,7 +81,7 @@ class Call:
         self._body: Any = ()
         self._pieces: Iterator[bytes] = iter(())
         self._began = clock.monotonic()
-        self._invocation: Invocation
+        self._invocation: Invocation = NOWHERE
 
     def made(self, app: Callable[..., Iterable[bytes]], identity: Identity, name: str) -> Iterable[bytes]:
         """Ask the application, unless the policies refuse; what it raises is raised."""

@@ -1,0 +1,270 @@
+"""The ways in: what a governor puts around functions and applications that a platform calls.
+
+Each has its own name, and nothing is guessed from the environment. What they are made of is in the folder ``inbound``, which is
+loaded when one of them is used.
+"""
+
+from __future__ import annotations
+
+from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+
+    from ._core._context import Identity
+    from .inbound.batch import Batch, Message
+    from .pipeline import Pipeline, Policy
+    from .policies.circuit_breaker import CircuitBreaker
+    from .telemetry.access_log import AccessLog
+    from .telemetry.health import Health
+    from .typing import Clock, Duration
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Errors: TypeAlias = Literal["raise", "map"]
+    Policies: TypeAlias = Policy | Pipeline | Sequence[Policy | Pipeline] | None
+
+    class Handles(Protocol):
+        """The decorator of a handler, sync or async."""
+
+        @overload
+        def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, R]: ...
+        @overload
+        def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
+
+    class Governs(Protocol):
+        """The decorator of a function that stays what it is, sync or async."""
+
+        def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+class WaysIn:
+    """The part of a `svcgov.Governor` that looks outside."""
+
+    clock: Clock
+
+    if TYPE_CHECKING:
+
+        @property
+        def identity(self) -> Identity: ...
+
+        def ready(self, *requires: str | CircuitBreaker) -> Health: ...
+
+        def _is(self, service: str | None, place: str) -> None: ...
+
+        def _access_log(self) -> AccessLog: ...
+
+    if TYPE_CHECKING:
+
+        @overload
+        def handler(
+            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Handles: ...
+        @overload
+        def handler(
+            self,
+            fn: Callable[P, Coroutine[Any, Any, R]],
+            /,
+            *,
+            service: str | None = None,
+            policy: Policies = None,
+            errors: Errors = "raise",
+        ) -> Callable[P, R]: ...
+        @overload
+        def handler(
+            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Callable[P, R]: ...
+
+    def handler(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
+        """Govern a handler of events, ``(event, context)``, sync or async. What comes back is a plain function.
+
+        Args:
+            fn: the handler; left out where the decorator is written with arguments.
+            service: the name of the service, if nothing else says it. One governor, one service.
+            policy: a policy, a pipeline, or a list of policies, outermost first. Where somebody waits over HTTP, what they
+                refuse is answered; else it is raised.
+            errors: ``map`` answers in the same way what governed calls inside raise by themselves: refusals and time-outs.
+
+        Raises:
+            ConfigError: for another service than the one that this governor has, and for policies that cannot be.
+        """
+        if fn is None:
+            return lambda given: self._handled(given, service, policy, errors)
+        return self._handled(fn, service, policy, errors)
+
+    def _handled(self, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
+        if not callable(fn):
+            raise TypeError(f"expected a handler, got {fn!r} (did you mean handler(service=...)?)")
+        from .inbound.handler import handled
+
+        return handled(fn, **self._edge("handler", service, policy, errors))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def http(
+            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Governs: ...
+        @overload
+        def http(
+            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Callable[P, R]: ...
+
+    def http(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
+        """Govern an HTTP function, ``(request)``, of functions-framework, sync or async as it is.
+
+        Args:
+            fn: the function; left out where the decorator is written with arguments.
+            service, policy, errors: as in `handler`.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        return self._function("http", fn, service, policy, errors)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def cloud_event(
+            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Governs: ...
+        @overload
+        def cloud_event(
+            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        ) -> Callable[P, R]: ...
+
+    def cloud_event(
+        self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+    ) -> Any:
+        """Govern a function of CloudEvents, ``(event)``, of functions-framework, sync or async as it is.
+
+        What its policies refuse is raised: whoever delivers the event delivers it again.
+
+        Args:
+            fn: the function; left out where the decorator is written with arguments.
+            service, policy, errors: as in `handler`.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        return self._function("cloud_event", fn, service, policy, errors)
+
+    def _function(self, place: str, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
+        if fn is None:
+            return lambda given: self._function(place, given, service, policy, errors)
+        if not callable(fn):
+            raise TypeError(f"expected a function, got {fn!r} (did you mean {place}(service=...)?)")
+        from importlib import import_module
+
+        from .inbound._functions import governed
+
+        way: Any = import_module(f"{__package__}.inbound.{place}")
+        return governed(fn, way, **self._edge(place, service, policy, errors))
+
+    def knative(
+        self,
+        fn: Callable[..., Any],
+        /,
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+        requires: Sequence[str | CircuitBreaker] = (),
+    ) -> Callable[..., Any]:
+        """Govern a function of Knative's Python runtime: ``new = svcgov.knative(new, service=...)``, or ``handle`` itself.
+
+        Args:
+            fn: ``new``, which makes an object with ``handle``, or a coroutine function ``handle(scope, receive, send)``.
+            service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
+            requires: the circuit breakers of the dependencies without which it is not ready, or their names.
+
+        Raises:
+            ConfigError: as in `handler`.
+            TypeError: for another function.
+        """
+        from .inbound.knative import knative
+
+        required = tuple(requires)
+        return knative(fn, **self._edge("knative", service, policy, errors), ready=lambda: self.ready(*required))
+
+    def asgi(
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+    ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
+        """Govern an ASGI application, whatever it is written with: ``app.add_middleware(svcgov.asgi, service=...)``.
+
+        Args:
+            app: the application.
+            service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        from .inbound.asgi import asgi
+
+        return asgi(app, **self._edge("asgi", service, policy, errors))
+
+    def wsgi(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+    ) -> Callable[..., Iterable[bytes]]:
+        """Govern a WSGI application, whatever it is written with: ``app.wsgi_app = svcgov.wsgi(app.wsgi_app, service=...)``.
+
+        Args:
+            app: the application.
+            service, policy, errors: as in `asgi`.
+
+        Raises:
+            ConfigError: as in `handler`.
+        """
+        from .inbound.wsgi import wsgi
+
+        return wsgi(app, **self._edge("wsgi", service, policy, errors))
+
+    def batch(self, event: Any, *, reserve: Duration = 0.05) -> Batch:
+        """The records of *event*, one by one: ``for item in batch: with item: ...``, then ``return batch.response()``.
+
+        Args:
+            event: what came from a queue, a topic or a stream.
+            reserve: a record is begun only while more than this is left to the deadline.
+
+        Raises:
+            ConfigError: for a reserve that cannot be.
+            TypeError: for an event without records.
+        """
+        from ._core._schema import duration
+        from .inbound.batch import Batch
+
+        seconds = duration(zero=True).read(reserve, "batch.reserve")
+        return Batch(event, identity=self.identity, log=self._access_log(), clock=self.clock, reserve=seconds)
+
+    def message(self, record: Any) -> Message:
+        """One record, to be entered by ``with``: inside, `current` is the record's own. Its errors are raised."""
+        from .inbound.batch import Message
+
+        return Message(record, self.identity)
+
+    def _edge(self, place: str, service: str | None, policy: Policies, errors: Errors) -> dict[str, Any]:
+        """What every way in is given."""
+        if errors not in ("raise", "map"):
+            raise ConfigError(f"{place}.errors", errors, "one of raise, map")
+        self._is(service, place)
+        from .pipeline import pipeline_of
+
+        return {
+            "pipeline": pipeline_of(policy, f"{place}.policy"),
+            "identity": self.identity,
+            "log": self._access_log(),
+            "clock": self.clock,
+            "every": errors == "map",
+        }

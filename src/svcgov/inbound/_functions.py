@@ -1,0 +1,162 @@
+"""Functions that a platform calls with what came in: governed, and otherwise what they were.
+
+A call: the context is set, the policies are passed, the function is called, one line is logged.
+
+Rule 1: what was set in the context before the call is there again after it, whatever the function has set.
+Rule 2: what is returned or raised is the function's own, but for a refusal where somebody waits over HTTP: that is an answer
+        (`_answers`). The log line says which.
+Rule 3: what goes wrong on our side is reported once, and the function is called all the same.
+Rule 4: with the log off, what came along is not even looked at, unless somebody asks.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextvars import copy_context
+
+from .._core._callable import kind_of, name_of
+from ..errors import DeadlineExceededError
+from ._answers import answer_to
+from ._arrival import came_by
+from .invocation import begin, end, keep, restore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from .._core._context import Identity, Invocation
+    from ..pipeline import Pipeline
+    from ..typing import Clock
+    from ._answers import Answer
+    from ._arrival import Came
+    from .invocation import Log
+
+    class Way(Protocol):
+        """How a platform calls: a module of this folder."""
+
+        def came(self, first: Any, second: Any) -> Came:
+            """Look at the arguments of the call."""
+            ...
+
+        def left_of(self, first: Any, second: Any) -> float | None:
+            """Seconds until nobody waits any more."""
+            ...
+
+        def status_of(self, came: Came, result: Any) -> int | None:
+            """The status that an HTTP caller gets for *result*."""
+            ...
+
+        def written(self, form: str, answer: Answer) -> Any:
+            """*answer*, as the platform takes it."""
+            ...
+
+
+class Edge:
+    """What stands around a function on one *way* in: how its calls begin, and how they end."""
+
+    def __init__(
+        self, fn: Callable[..., Any], way: Way, *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock
+    ) -> None:
+        if "generator" in kind_of(fn):
+            raise TypeError(f"{name_of(fn)} is a generator function: a call from outside has one answer, so return it whole")
+        governed = pipeline.around(fn, clock=clock)
+        policies = governed.__svcgov__.policies  # type: ignore[attr-defined]  # the mark of what is governed
+        self.passed = bool(policies)
+        # With nobody to pass, and nobody to ask how it went, the function is called as it is.
+        self.target: Callable[..., Any] = governed if policies or pipeline.name is not None else fn
+        self.name: str = name_of(fn)
+        self._way = way
+        self._identity = identity
+        self._log = log
+        self._clock = clock
+
+    def begun(self, now: float, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Invocation, bool]:
+        """Set the context of a call with these arguments; and whether its time is over already."""
+        way = self._way
+        first = args[0] if args else next(iter(kw.values()), None)
+        second = args[1] if len(args) > 1 else kw.get("context")
+        left = way.left_of(first, second)
+        invocation = begin(way.came, first, second, self._identity, now=now, left=left)
+        if not self._log.silent:
+            came_by(invocation)  # before the function has changed it
+        return invocation, left is not None and left <= 0
+
+    def ended(self, invocation: Invocation, began: float, result: Any) -> None:
+        """It has returned: write it down."""
+        if not self._log.silent:
+            self._line(invocation, None, began, self._way.status_of(came_by(invocation), result))
+
+    def failed(self, invocation: Invocation, began: float, error: BaseException, *, every: bool) -> Any:
+        """It has raised: write it down. The answer that this is, or None where it is to be raised."""
+        form = came_by(invocation).form
+        answer = answer_to(error, every=every) if form and (self.passed or every) else None
+        self._line(invocation, error, began, None if answer is None else answer.status)
+        return None if answer is None else self._way.written(form, answer)
+
+    def _line(self, invocation: Invocation, error: BaseException | None, began: float, status: int | None) -> None:
+        http = {"method": invocation.method or None, "path": invocation.path or None, "status": status}
+        end(self._log, invocation, error=error, began=began, ended=self._clock.monotonic(), **http)
+
+
+def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock: Clock, every: bool) -> Callable[..., Any]:
+    """A plain function in the place of *fn*, which *run* calls."""
+    begun, ended, failed, name = edge.begun, edge.ended, edge.failed, edge.name
+
+    def call(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        now = clock.monotonic()
+        invocation, expired = begun(now, args, kw)
+        try:
+            if expired:
+                raise DeadlineExceededError(name, "expired")
+            result = run(*args, **kw)
+        except BaseException as error:
+            answer = failed(invocation, now, error, every=every or expired)
+            if answer is None:
+                raise
+            return answer
+        ended(invocation, now, result)
+        return result
+
+    @functools.wraps(fn)
+    def handle(*args: Any, **kw: Any) -> Any:
+        return copy_context().run(call, args, kw)
+
+    return handle
+
+
+def waiting(fn: Callable[..., Any], edge: Edge, *, clock: Clock, every: bool) -> Callable[..., Any]:
+    """A coroutine function in the place of *fn*."""
+    run = edge.target
+
+    @functools.wraps(fn)
+    async def handle(*args: Any, **kw: Any) -> Any:
+        now = clock.monotonic()
+        kept = keep()
+        try:
+            invocation, expired = edge.begun(now, args, kw)
+            try:
+                if expired:
+                    raise DeadlineExceededError(edge.name, "expired")
+                result = await run(*args, **kw)
+            except BaseException as error:
+                answer = edge.failed(invocation, now, error, every=every or expired)
+                if answer is None:
+                    raise
+                return answer
+            edge.ended(invocation, now, result)
+            return result
+        finally:
+            restore(kept)
+
+    return handle
+
+
+def governed(
+    fn: Callable[..., Any], way: Way, *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock, every: bool
+) -> Callable[..., Any]:
+    """*fn*, sync or async as it is, governed by *pipeline*; *every* makes answers of refusals from its own calls too."""
+    edge = Edge(fn, way, pipeline=pipeline, identity=identity, log=log, clock=clock)
+    if kind_of(edge.target) == "async":
+        return waiting(fn, edge, clock=clock, every=every)
+    return plain(fn, edge, edge.target, clock=clock, every=every)

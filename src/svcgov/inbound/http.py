@@ -1,0 +1,80 @@
+"""An HTTP function, ``(request)``, as functions-framework calls it: with a request of Flask, or of Starlette where it is async.
+
+===========  ==============================================  =========================================
+form         recognised by                                   an answer
+===========  ==============================================  =========================================
+flask        ``request.environ``                             ``(body, status, headers)``
+starlette    ``request.scope``                               a ``Response`` of its own
+===========  ==============================================  =========================================
+
+Rule: a request is looked at by what it can do. Neither package is imported: whoever calls has loaded it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .._core._environment import text
+from ..propagation.deadline import NAMES, read
+from ._arrival import Came
+from .asgi import joined
+from .invocation import named_request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._answers import Answer
+
+
+def came(request: Any, _: object) -> Came:
+    """Look at *request*."""
+    headers = joined(request.headers.items())
+    scope = getattr(request, "scope", None)
+    if scope is None:
+        form, path, client = "flask", request.path, request.remote_addr
+    else:
+        form, path, client = "starlette", scope["path"], (scope.get("client") or ("",))[0]
+    return Came(
+        "http",
+        "http",
+        headers,
+        request_id=named_request(headers, "x-request-id", "function-execution-id"),
+        method=str(request.method),
+        path=str(path),
+        client=str(client or ""),
+        form=form,
+    )
+
+
+def left_of(request: Any, _: object) -> float | None:
+    """Seconds that the caller still waits, or that the platform gives the call."""
+    try:
+        asked = request.headers
+        said = read({name: value for name in NAMES if (value := asked.get(name))})
+    except Exception:  # whatever stands in the place of a request; who looks closer will report it
+        said = None
+    given = platforms()
+    return given if said is None or (given is not None and given < said) else said
+
+
+def platforms() -> float | None:
+    """Seconds that the platform gives a call, where it says so: Cloud Run does."""
+    said = text("CLOUD_RUN_TIMEOUT_SECONDS")
+    return float(said) if said.isascii() and said.isdigit() and len(said) <= 6 else None
+
+
+def status_of(came: Came, result: Any) -> int | None:
+    """The status that the caller gets."""
+    if isinstance(result, tuple):
+        result = next((one for one in result[1:2] if isinstance(one, int)), 200)
+    status = getattr(result, "status_code", result)
+    return status if isinstance(status, int) and not isinstance(status, bool) else 200
+
+
+def written(form: str, answer: Answer) -> Any:
+    """*answer*, as the framework takes it."""
+    if form == "flask":
+        return answer.body, answer.status, dict(answer.headers)
+    response = sys.modules["starlette.responses"].Response
+    return response(answer.body, answer.status, dict(answer.headers))

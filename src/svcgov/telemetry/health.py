@@ -1,0 +1,50 @@
+"""Whether a service is alive, and whether it is ready for more calls.
+
+Alive is a process that can answer this. Ready is one whose required dependencies would be asked if a call came now: a circuit
+whose wait is over would let a probe through, so its service is ready. Else an instance that is taken out of traffic would never
+send the probe that closes the circuit again.
+
+Rule: looking changes nothing, and asks nobody over the network.
+"""
+
+from __future__ import annotations
+
+from .._core._frozen import Frozen
+from .._core._names import NAMES
+from .._core._report import report_once
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+__all__ = ["Health", "ready"]
+
+
+class Health(Frozen):
+    """What was found. True where all is well.
+
+    Attributes:
+        reasons: what is not, in a word or two each.
+    """
+
+    reasons: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.reasons
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons) or "ok"
+
+
+def ready(required: Iterable[Any], *, scope: str) -> Health:
+    """Whether the *required* dependencies would be asked: circuit breakers, or their names in *scope*."""
+    return Health(reasons=tuple(reason for one in required if (reason := _missing(one, scope))))
+
+
+def _missing(one: Any, scope: str) -> str:
+    breaker = NAMES.find(scope, "circuit_breaker", one) if isinstance(one, str) else one
+    if breaker is None:
+        report_once(("health", scope, one), f"no circuit breaker is called {one}: it is taken for ready")
+        return ""
+    return "" if breaker.would_admit() else f"{breaker.label}: {breaker.current_state}"
