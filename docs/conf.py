@@ -37,10 +37,34 @@ nitpicky = True
 nitpick_ignore_regex = [("py:class", ".*"), ("py:obj", r"(?!svcgov\.).*")]
 
 
+FACTORIES = {  # the functions that make something of settings: the class, and what is no keyword
+    "retry": ("Retry", ""),
+    "circuit_breaker": ("CircuitBreaker", "name=None"),
+    "bulkhead": ("Bulkhead", "limit"),
+    "rate_limit": ("RateLimit", "limit"),
+    "timeout": ("Timeout", "seconds"),
+}
+
+
 def tidy(*about: Any) -> tuple[str, str | None]:
-    """Facts and protocols are not made by their users: how they are made is not shown."""
-    *_, signature, returns = about
+    """Settings are shown one by one; facts and protocols are not made by their users: how they are made is not shown."""
+    _, _, name, *_, signature, returns = about
+    made = FACTORIES.get(name.removeprefix("svcgov."))
+    if made is not None:
+        return _of_settings(*made), made[0]
     return ("" if signature in ("(**given)", "(*args, **kwargs)") else signature), returns
+
+
+def _of_settings(made: str, first: str) -> str:
+    """The signature of a factory, from the settings of the class that it makes."""
+    fields = getattr(svcgov.policies, made).settings_class._fields
+    keywords = [
+        f"{name}={'...' if repr(field.default) == 'required' else repr(field.default)}"
+        for name, field in fields.items()
+        if name != first
+    ]
+    more = [one for one in ("name=None", "clock=None") if one != first]
+    return f"({', '.join([*([first] if first else []), '*', *keywords, *more])})"
 
 
 def setup(app: Sphinx) -> None:
