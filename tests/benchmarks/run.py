@@ -36,6 +36,7 @@ MEASURES = {  # section: its module, what measures it, what profiles it
     "quiet": ("quiet", "quiet", None),
     "memory": ("footprint", "footprint", "profile"),
     "http": ("loopback", "http", "profile"),
+    "inbound": ("inbound", "inbound", "profile"),
     "coldstart": ("coldstart", "coldstart", "profile"),
 }
 FIVE = ["pybreaker", "limits", "opentelemetry-api", "structlog", "wrapt"]

@@ -145,6 +145,15 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("plain", "plain GET", "us"),
         Row("added", "added to it", "us"),
     ),
+    "inbound": (
+        Row("unit", "u: a bare functools.wraps pass-through", "ns"),
+        Row("direct", "a Lambda handler called directly, log off, over the bare function", "u", most=15.0),
+        Row("request", "the same for a request of an HTTP API", "u"),
+        Row("logged", "the same with its line in the log", "u"),
+        Row("left", "asking the platform's context for the time left", "ns"),
+        Row("asgi", "a minimal application under uvicorn: of the plain rate", "%", least=90.0),
+        Row("asgi, added", "added to a request", "us"),
+    ),
     "coldstart": (
         Row("import", "import svcgov, against a bare interpreter", "x", most=1.3, moonshot=1.2),
         Row("import, modules", "new modules", "count", most=25.0),
