@@ -9,7 +9,8 @@ import pytest
 
 from _loops import turns
 from _worlds import in_threads
-from svcgov import bulkhead, testing
+from svcgov import bulkhead, circuit_breaker, testing, timeout
+from svcgov.errors import CallTimeoutError
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -257,6 +258,48 @@ def test_nothing_happens_in_a_freeze(still: ManualClock) -> None:
     assert still.monotonic() == 100.0
 
 
+def test_in_a_freeze_the_monotonic_clock_may_stand(still: ManualClock) -> None:
+    """As on platforms that stop it too: nothing has become due, and it is later all the same."""
+    seen: list[str] = []
+    still.call_at(1, lambda: seen.append("due"))
+    still.freeze(100, monotonic="stands")
+    assert (still.monotonic(), still.wall()) == (0.0, 1_700_000_100.0)
+    still.advance(0.5)
+    assert seen == []
+    still.freeze(100, monotonic="jumps")
+    assert (still.monotonic(), still.wall()) == (100.5, 1_700_000_200.5)
+
+
+def test_a_freeze_that_cannot_be_is_refused(still: ManualClock) -> None:
+    """Time does not go back in it, and the clock does one thing or the other."""
+    with pytest.raises(ValueError, match="does not go back: -1"):
+        still.freeze(-1)
+    with pytest.raises(ValueError, match="expected jumps or stands, got 'steps'"):
+        still.freeze(1, monotonic="steps")  # type: ignore[arg-type]  # neither
+    assert still.monotonic() == 0.0
+
+
+def test_a_time_out_of_a_coroutine_that_was_frozen_is_over_when_it_goes_on(still: ManualClock) -> None:
+    """Where the clock has jumped; where it has stood, the coroutine has as much time left as before."""
+
+    @timeout(5, clock=still)
+    async def patient() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(patient())
+        await turns()
+        still.freeze(100, monotonic="stands")
+        await turns()
+        assert not task.done()
+        still.freeze(100)
+        await turns()
+        with pytest.raises(CallTimeoutError):
+            await task
+
+    asyncio.run(main())
+
+
 def test_after_a_freeze_without_a_loop_it_happens_when_the_clock_goes_on(still: ManualClock) -> None:
     """There is nobody else to make it happen."""
     seen: list[float] = []
@@ -265,6 +308,15 @@ def test_after_a_freeze_without_a_loop_it_happens_when_the_clock_goes_on(still: 
     assert seen == []
     still.advance(1)
     assert seen == [100.0]
+
+
+def test_a_process_that_was_restored_has_empty_windows(still: ManualClock) -> None:
+    """What goes by another clock is somewhere else."""
+    ours, other = circuit_breaker(clock=still), circuit_breaker(clock=ManualClock())
+    with ours, other:
+        still.advance(1)
+    still.restored()
+    assert (ours.snapshot()["calls"], other.snapshot()["calls"]) == (0, 1)
 
 
 def test_threads_may_share_a_clock(still: ManualClock) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from typing import TYPE_CHECKING
 
-from _worlds import TESTS, in_child
+from _worlds import SOURCE, TESTS, in_child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,19 +43,23 @@ def test_without():
 """
 
 
-def test_a_project_uses_the_fixtures(tmp_path: Path) -> None:
-    """Its decorated functions obey the clock, and the next test begins anew."""
-    (tmp_path / "test_project.py").write_text(PROJECT)
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(TESTS.parent / "src")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", PLUGIN, "-p", "no:cacheprovider", "-W", "error", str(tmp_path)],
+def in_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What pytest says of the tests in *folder*, with this plugin and no other."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", PLUGIN, "-p", "no:cacheprovider", "-W", "error", str(folder)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env=env,
-        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": SOURCE},
+        cwd=folder,
     )
+
+
+def test_a_project_uses_the_fixtures(tmp_path: Path) -> None:
+    """Its decorated functions obey the clock, and the next test begins anew."""
+    (tmp_path / "test_project.py").write_text(PROJECT)
+    done = in_pytest(tmp_path)
     assert "3 passed" in done.stdout, done.stdout + done.stderr
 
 
@@ -70,3 +75,12 @@ def test_who_does_not_use_it_pays_for_the_doors_alone() -> None:
         f"import json, sys, pytest, {PLUGIN}; print(json.dumps([one for one in sys.modules if one.startswith('svcgov')]))"
     )
     assert set(loaded) == {"svcgov", "svcgov.testing", PLUGIN}
+
+
+def test_the_page_about_testing_passes_its_own_tests(tmp_path: Path) -> None:
+    """Its examples are one module, and pytest finds tests in it, which use the fixtures."""
+    page = (TESTS.parent / "docs" / "guide" / "testing.md").read_text()
+    code = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "test_page.py").write_text("\n".join(code))
+    done = in_pytest(tmp_path)
+    assert f"{page.count('def test_')} passed" in done.stdout, done.stdout + done.stderr

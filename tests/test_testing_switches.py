@@ -105,6 +105,37 @@ def test_a_policy_with_a_clock_of_its_own_keeps_it(world: World) -> None:
         assert call.seen[0].at == 100.0
 
 
+def test_a_governor_with_a_clock_of_its_own_keeps_it(world: World) -> None:
+    """And so does what is made through it, before or meanwhile; one without goes by the clock of the test."""
+    its = ManualClock()
+    governor, other = svcgov.Governor(service="orders", clock=its), svcgov.Governor(service="stock")
+    before = governor.rate_limit("1/minute", name="api")
+    with testing.by_hand(ManualClock(wall=0.0)) as clock:
+        its.advance(7)
+        assert governor.rate_limit(name="api", limit="1/minute") is before
+        for made, its_own in ((before, its), (governor.bulkhead(1), its), (other.bulkhead(1), SYSTEM)):
+            assert made.clock is its_own
+        call = world.governed(governor.timeout(5), svcgov.remaining)
+        assert call() == 12.0
+        assert clock.monotonic() == 0.0
+
+
+def test_the_limit_of_one_key_begins_anew_too(world: World) -> None:
+    """It is a part of the limit, or of the breaker, whenever it was asked for."""
+    limited = world.governed(rate_limit("1/hour", key="colour").of("blue"))
+    broken = world.governed(circuit_breaker(key="colour", consecutive_failures=1).of("blue"), OSError())
+    for _ in range(2):
+        with testing.by_hand():
+            limited()
+            limited.fails(RateLimitedError)
+            broken.fails(OSError)
+            broken.fails(CircuitOpenError)
+    assert (limited.count, broken.count) == (2, 2)
+    limited()
+    broken.fails(OSError)
+    broken.fails(CircuitOpenError)
+
+
 def test_remaining_follows_the_clock(world: World) -> None:
     """The deadline of a governed call is told in the time of the test."""
 
@@ -143,6 +174,17 @@ def test_chance_is_at_its_most_or_as_the_test_says(world: World) -> None:
             call.fails(OSError)
             assert clock.monotonic() == waited
     assert system_random() < 1.0
+
+
+def test_the_jitter_of_a_circuit_is_at_its_most_too(world: World) -> None:
+    """In the test; its next opening afterwards is as random as ever."""
+    breaker = circuit_breaker(consecutive_failures=1, open_for=10, open_jitter=0.5)
+    call = world.governed(breaker, OSError())
+    with testing.by_hand():
+        call.fails(OSError)
+        (error,) = call.fails(CircuitOpenError)
+        assert error.retry_after == 15.0  # type: ignore[attr-defined]  # as refusals have
+    assert breaker.random is system_random
 
 
 def test_budgets_have_no_end(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The testing kit: time by hand, governance switched off, calls without waiting, invocations made up.
+"""The testing kit: time by hand, governance switched off, no waiting; states by force, faults as planned, events made up.
 
 In pytest its fixtures ``svcgov_clock`` and ``svcgov_facts`` are there by themselves (`pytest_plugin`). As in the front
 door, nothing is imported before it is used.
@@ -9,6 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._core._here import colour as colour
+    from .events import event as event
+    from .faults import faults as faults
+    from .forced import forced as forced
     from .made_up import Facts as Facts
     from .made_up import LambdaContext as LambdaContext
     from .made_up import invocation as invocation
@@ -17,7 +20,19 @@ if TYPE_CHECKING:
     from .switches import disabled as disabled
     from .switches import no_waiting as no_waiting
 
-__all__ = ["Facts", "LambdaContext", "ManualClock", "by_hand", "colour", "disabled", "invocation", "no_waiting"]
+__all__ = [
+    "Facts",
+    "LambdaContext",
+    "ManualClock",
+    "by_hand",
+    "colour",
+    "disabled",
+    "event",
+    "faults",
+    "forced",
+    "invocation",
+    "no_waiting",
+]
 
 _HOMES = {
     "Facts": "testing.made_up",
@@ -26,6 +41,9 @@ _HOMES = {
     "by_hand": "testing.switches",
     "colour": "_core._here",
     "disabled": "testing.switches",
+    "event": "testing.events",
+    "faults": "testing.faults",
+    "forced": "testing.forced",
     "invocation": "testing.made_up",
     "no_waiting": "testing.switches",
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Fact)
 
+ACCOUNT, REGION = "123456789012", "eu-central-1"  # where whatever is made up is said to be
 _remaining = duration(optional=True, zero=True)
 
 
@@ -85,7 +86,7 @@ class LambdaContext:
         self.function_version = function_version
         self.memory_limit_in_mb = memory_limit_in_mb
         self.aws_request_id: str = request_id or str(uuid4())
-        self.invoked_function_arn: str = f"arn:aws:lambda:eu-central-1:123456789012:function:{function_name}"
+        self.invoked_function_arn: str = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function_name}"
         self.log_group_name: str = f"/aws/lambda/{function_name}"
         self.log_stream_name: str = f"2026/01/31/[{function_version}]0123456789abcdef0123456789abcdef"
         self.identity: None = None

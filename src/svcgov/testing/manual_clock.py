@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
+    from typing import Literal
 
 __all__ = ["ManualClock"]
 
@@ -120,8 +121,18 @@ class ManualClock:
             raise ValueError(f"a clock does not go back: {seconds}")
         self._go_to(self._now + seconds)
 
-    def freeze(self, seconds: float) -> None:
-        """Let *seconds* pass while nothing runs, as when the platform stops the process."""
+    def freeze(self, seconds: float, *, monotonic: Literal["jumps", "stands"] = "jumps") -> None:
+        """Let *seconds* pass while nothing runs, as when the platform stops the process.
+
+        On some platforms ``monotonic`` has jumped afterwards, on others it has stood still, and ``wall`` alone has gone on.
+        """
+        if seconds < 0:
+            raise ValueError(f"a clock does not go back: {seconds}")
+        if monotonic not in ("jumps", "stands"):
+            raise ValueError(f"expected jumps or stands, got {monotonic!r}")
+        if monotonic == "stands":
+            self.step_wall(seconds)
+            return
         with self._lock:
             self._now += seconds
             loops = {alarm.loop for at, _, alarm in self._alarms if at <= self._now}

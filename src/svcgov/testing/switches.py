@@ -86,11 +86,11 @@ def disabled(*kinds: str) -> Iterator[None]:
     before = _environment.off
     _environment.off = before | frozenset(kinds or _environment.KINDS)
     try:
-        _nest()
+        nest_anew()
         yield
     finally:
         _environment.off = before
-        _nest()
+        nest_anew()
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def no_waiting(attempts: int = 1) -> Iterator[None]:
     try:
         for one in _live.living():
             hurry(one)
-        _nest()
+        nest_anew()
         yield
     finally:
         _live.midwives.remove(hurry)
@@ -129,7 +129,7 @@ def no_waiting(attempts: int = 1) -> Iterator[None]:
             policy._adopt(settings)
             if clock is not None:
                 policy.machine.clock = clock
-        _nest()
+        nest_anew()
 
 
 class Endless:
@@ -215,10 +215,10 @@ def _renew(things: list[object]) -> None:
             one.renew()
             for midwife in _live.midwives:
                 midwife(one)
-    _nest(things)
+    nest_anew(things)
 
 
-def _nest(things: list[object] | None = None) -> None:
+def nest_anew(things: list[object] | None = None) -> None:
     """Make the frames of all governed functions anew."""
     for one in _live.living() if things is None else things:
         if isinstance(one, Governed):
@@ -240,4 +240,4 @@ def _nest_as_before(routes: list[tuple[Governed, Any]]) -> None:
     for one, route in routes:
         one.route = one.nested() if _overrides.in_use else route
         known.add(id(one))
-    _nest([one for one in _live.living() if id(one) not in known])
+    nest_anew([one for one in _live.living() if id(one) not in known])
