@@ -287,6 +287,16 @@ class Model:
         elif wait is not None:
             self.until = max(self.until, now + wait)
 
+    def forked(self) -> None:
+        """All that is under way is somebody else's."""
+        self.term += 1
+
+    def restored(self, now: float) -> None:
+        """And all that was counted was counted elsewhere."""
+        self.term += 1
+        self.size = self.own["half_open_calls"]
+        self.fresh(now)
+
     def tune(self, own: dict[str, Any], now: float) -> None:
         before, was = self.own, self.held
         self.own = own

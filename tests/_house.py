@@ -34,6 +34,7 @@ OWNERS = {  # third-party package: the rooms that may bring it in
     "pybreaker": ("policies/circuit_breaker",),
     "pytest": ("testing/pytest_plugin",),
     "redis": ("policies/_pybreaker",),
+    "snapshot_restore_py": ("inbound/_lifecycle",),
     "structlog": ("telemetry/access_log",),
     "tornado": ("policies/_pybreaker",),
     "wrapt": ("agent/", "outbound/_patch"),

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from _worlds import AsyncWorld, Facts, World
 from svcgov._core import _environment, _report
+from svcgov._core._environment import SERVICE, VERSION
 from svcgov._core._listeners import PROCESS
+from svcgov._core._meters import METERS
 from svcgov._core._names import NAMES
 from svcgov._default import DEFAULT
 from svcgov.testing import ManualClock
@@ -33,14 +35,15 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No names, no listeners, nothing said yet, no variables of ours: each test begins as a new process does."""
     for name in [name for name in os.environ if name.startswith("SVCGOV")]:
         monkeypatch.delenv(name)
-    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
-    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_VERSION", raising=False)
+    for name in (*SERVICE[1:], *VERSION[1:]):
+        monkeypatch.delenv(name, raising=False)
     NAMES.forget()
     DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
     _environment._warned.clear()
     _report._said.clear()
     yield
     PROCESS._ears = ()
+    METERS.each = ()
 
 
 @pytest.fixture

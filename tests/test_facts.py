@@ -42,7 +42,20 @@ def test_a_fact_is_a_frozen_value(kind: Any) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fact_is_told_in_the_past_tense(kind: Any) -> None:
     """Its last word says that it has happened."""
-    past = ("Refused", "Changed", "Exceeded", "Scheduled", "Ended", "Emptied", "Out", "Enforced", "Failed", "Fact")
+    past = (
+        "Refused",
+        "Changed",
+        "Exceeded",
+        "Scheduled",
+        "Ended",
+        "Emptied",
+        "Out",
+        "Enforced",
+        "Failed",
+        "Fact",
+        "Abandoned",
+        "Neared",
+    )
     assert kind.__name__.endswith(past)
 
 

@@ -106,6 +106,27 @@ def test_a_coroutine_function_brings_in_its_own_shell() -> None:
     assert "svcgov._shells._sync" not in loaded
 
 
+GENERATOR = "import svcgov\n@svcgov.timeout(1)\n@svcgov.bulkhead(2, max_wait=1)\ndef lines():\n    yield 1\n"
+
+
+def test_a_generator_function_brings_in_its_own_frame() -> None:
+    """Nobody else does; and a plain one needs no asyncio."""
+    loaded = loaded_by(f"{GENERATOR}assert list(lines()) == [1]")
+    assert "svcgov._shells._generators_sync" in loaded
+    assert not loaded & {"asyncio", "svcgov._shells._sync", "svcgov._shells._async", "svcgov._shells._task_life"}
+    assert not loaded & (HEAVY | THE_FIVE)
+    assert not {name for name in loaded_by(USED) if name.startswith(("svcgov._shells._generators", "svcgov._shells._life"))}
+    loaded = loaded_by(GENERATOR.replace("def", "async def"))
+    assert {"svcgov._shells._generators_async", "svcgov._shells._task_life", "svcgov._shells._waiting_async"} <= loaded
+    assert not loaded & {"svcgov._shells._generators_sync", "svcgov._shells._async"}
+
+
+def test_the_first_step_of_a_generator_loads_nothing() -> None:
+    """All of it is there when it is decorated."""
+    first_step = f"import json, sys\n{GENERATOR}before = set(sys.modules)\nlist(lines())\n"
+    assert in_child(f"{first_step}print(json.dumps(sorted(set(sys.modules) - before)))") == []
+
+
 @pytest.mark.parametrize(
     "code",
     [

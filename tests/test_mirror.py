@@ -22,6 +22,23 @@ ALLOWED = {
         "The innermost frame, with no gate in it: hands the coroutine on, which saves an awaited frame.",
     ),
 }
+# The same of the frame of generators.
+ALLOWED_OF_GENERATORS = {
+    "the world it is for": (
+        "The frame of a governed generator. `_generators_async` is the mirror of this file.",
+        "The frame of a governed async generator. `_generators_sync` is the mirror of this file.",
+    ),
+    "what would be shorter": ("``yield from`` would do", "``async for`` would not do"),
+    "what has begun": ("from ._life import Life", "from ._task_life import TaskLife as Life"),
+    "the kind, imported": ("import Callable, Generator", "import AsyncGenerator, Callable"),
+    "the kind": ("-> Generator[Any, Any, Any]:", "-> AsyncGenerator[Any, Any]:"),
+    "what is sent": ("step = body.send", "step = body.asend"),
+    "what is thrown in": ("step = body.throw", "step = body.athrow"),
+    "how it is closed": ("body.close()", "body.aclose()"),
+    "how it takes a permit": ("life.take(", "life.take_in_turn("),
+    "how it is over": ("except StopIteration as stop:", "except StopAsyncIteration:"),
+    "what it returns": ("return stop.value", "return\n"),
+}
 SLEEP = {"asleep": "sleep"}  # the clock's two ways to wait
 PLAIN_IN_BOTH = {"leaf0"}  # frames whose inner function is a plain one in both worlds
 
@@ -125,11 +142,45 @@ def test_every_inner_call_is_awaited_in_the_mirror(other: str) -> None:
     assert len(inward) >= 9
 
 
+def differences_of_generators(plain: str, other: str) -> list[str]:
+    """As `differences`, with what is allowed taken out first."""
+    for of_plain, of_other in ALLOWED_OF_GENERATORS.values():
+        other = other.replace(of_other, f"{of_plain}\n" if of_other.endswith("\n") else of_plain)
+    return differences(plain, other)
+
+
+def test_the_frames_of_generators_are_mirrors() -> None:
+    """The same, and so are their few differences."""
+    plain, other = ((SHELLS / f"_generators_{name}.py").read_text() for name in ("sync", "async"))
+    assert differences_of_generators(plain, other) == []
+    for of_plain, of_other in ALLOWED_OF_GENERATORS.values():
+        assert of_plain in plain
+        assert of_other in other
+        assert of_other not in plain
+    assert "async" not in plain.replace("_generators_async", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ("item = None", "item = 0"),
+        ("raise life.cut_short()", "raise GeneratorExit"),
+        ("life.end(error)", "life.end(None)"),
+        ("await life.take_in_turn(machine", "await life.take_in_turn(call"),
+    ],
+)
+def test_a_difference_of_generators_is_found(said: str, instead: str) -> None:
+    """The comparison can fail."""
+    plain, other = ((SHELLS / f"_generators_{name}.py").read_text() for name in ("sync", "async"))
+    assert said in other
+    assert differences_of_generators(plain, other.replace(said, instead, 1)) != []
+
+
 @pytest.mark.parametrize(
     ("said", "instead"),
     [
         ("if permit is not gate.calm:", "if permit is not gate.free:"),
-        ("await clock.asleep(delay)", "await clock.asleep(delay + 1)"),
+        ("await _sleeping.asleep(retry, delay, plan.last)", "await _sleeping.asleep(retry, 0.0, plan.last)"),
         ("raise plan.last", "raise error"),
         ("took = limit.clock.monotonic() - now", "took = 0.0"),
         ('"""One gate around the frames inside."""', '"""One gate."""'),

@@ -376,9 +376,8 @@ def test_one_first_used_in_a_test_by_hand_holds_after_it() -> None:
     """The frames that were there before are not put back without looking for it."""
     gate = bulkhead(1)
     call = gate(int)
-    with by_hand():
-        with override(bulkhead=None):
-            assert call("7") == 7
+    with by_hand(), override(bulkhead=None):
+        assert call("7") == 7
     with gate, override(bulkhead=None):
         assert call("7") == 7
 

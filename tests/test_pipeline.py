@@ -18,7 +18,7 @@ from svcgov.errors import ConfigError
 from svcgov.pipeline import Policy, pipeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 def all_five(world: World) -> Pipeline:
@@ -191,23 +191,6 @@ def test_what_says_that_it_returns_a_coroutine_is_awaited() -> None:
     governed = gate(mark(functools.partial(work)))
     asyncio.run(governed())
     assert inside == [1]
-
-
-def plain_generator() -> Iterator[int]:
-    """Yield."""
-    yield 1
-
-
-async def async_generator() -> Any:
-    """Yield."""
-    yield 1
-
-
-@pytest.mark.parametrize("fn", [plain_generator, async_generator, functools.partial(plain_generator)])
-def test_generators_are_refused(fn: Any) -> None:
-    """At decoration, with the reason."""
-    with pytest.raises(TypeError, match="generator function: it has only begun when it returns"):
-        Pipeline(bulkhead(1))(fn)
 
 
 @pytest.mark.parametrize("thing", [None, 3, "charge", [charge], property(charge)], ids=repr)

@@ -184,8 +184,9 @@ def test_a_block_cannot_be_retried(policies: Any, world: World) -> None:
 
 
 def test_the_error_of_a_block_with_a_retry_says_what_to_do() -> None:
-    """Call it through, or decorate."""
-    with pytest.raises(TypeError, match=r"use \.call\(fn, \.\.\.\) or a decorator"), Pipeline(retry(on=OSError)):
+    """Call it through, decorate, or make attempts at the block."""
+    wanted = r"use \.call\(fn, \.\.\.\), a decorator, or `for attempt in retry\(\.\.\.\): with attempt: \.\.\.`"
+    with pytest.raises(TypeError, match=wanted), Pipeline(retry(on=OSError)):
         pass
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from _gates import NoSettings
 from svcgov import bulkhead, circuit_breaker, rate_limit, retry, timeout
-from svcgov._policy import Enterable, Policy
+from svcgov._core._schema import integer
+from svcgov._policy import Enterable, GateSettings, Policy
 from svcgov.errors import BulkheadFullError, ConfigError
 from svcgov.facts import CallRefused
 
@@ -65,7 +66,7 @@ def test_settings_are_changed_all_or_none() -> None:
     for changes in ({"limit": 0}, {"limit": 5, "size": 1}, 5, None, [("limit", 5)]):
         with pytest.raises(ConfigError, match=r"bulkhead\[payments\]"):
             gate.reconfigure(changes)  # type: ignore[arg-type]
-        assert gate.settings.limit == gate.machine.limit == 3
+        assert gate.settings.limit == gate.snapshot()["limit"] == 3
 
 
 def test_changes_are_to_what_was_declared() -> None:
@@ -107,7 +108,8 @@ def test_what_was_said_anew_is_declared() -> None:
 
 def test_a_listener_hears_one_policy(world: World, facts: Facts) -> None:
     """And not its neighbour."""
-    gate, other = bulkhead(1, clock=world.clock), bulkhead(1, clock=world.clock)
+    gates: list[Any] = [bulkhead(1, clock=world.clock), bulkhead(1, clock=world.clock)]
+    gate, other = gates
     gate.machine.used = other.machine.used = 1
     stop = gate.listen(facts, CallRefused)
     world.governed(gate).fails(BulkheadFullError)
@@ -125,6 +127,17 @@ class Unfinished(Policy):
     settings_class = NoSettings
 
 
+class Bare:
+    """A machine that need not be told anything."""
+
+
+class Fixed(Unfinished):
+    """It has a machine by now."""
+
+    def _build(self) -> None:
+        self.machine = Bare()
+
+
 def test_a_kind_without_a_machine_says_so() -> None:
     """When the first one is made."""
     with pytest.raises(NotImplementedError, match="Unfinished makes no machine"):
@@ -133,9 +146,108 @@ def test_a_kind_without_a_machine_says_so() -> None:
 
 def test_a_kind_that_cannot_be_tuned_says_so() -> None:
     """When it is reconfigured."""
-    fixed = type("Fixed", (Unfinished,), {"_build": lambda self: None})({})
     with pytest.raises(NotImplementedError, match="Fixed cannot be reconfigured"):
-        fixed.reconfigure({})
+        Fixed({}).reconfigure({})
+
+
+def test_a_kind_that_is_the_same_for_all_calls_says_so() -> None:
+    """When a call is to have another."""
+    with pytest.raises(NotImplementedError, match="Fixed is the same for all calls"):
+        Fixed({}).varied({})
+
+
+class Machine:
+    """A machine that writes down what its policy tells it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def forked(self) -> None:
+        self.told.append("forked")
+
+    def restored(self) -> None:
+        self.told.append("restored")
+
+
+class Made(Policy):
+    """A kind of policy that has the machine it is given."""
+
+    kind = "made"
+    shape = "gate"
+    settings_class = NoSettings
+    machines: ClassVar[list[Any]] = []
+
+    def _build(self) -> None:
+        self.machine = self.machines.pop()
+
+
+def test_a_machine_is_told_of_a_fork_and_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cares."""
+    machine = Machine()
+    monkeypatch.setattr(Made, "machines", [Bare(), machine])
+    policy, other = Made({}), Made({})
+    for one in (policy, other):
+        one.forked()
+        one.restored()
+    assert machine.told == ["forked", "restored"]
+
+
+def test_a_policy_that_is_its_own_machine_is_told_once() -> None:
+    """It does not go on telling itself."""
+
+    class Own(Policy):
+        kind = "own"
+        shape = "gate"
+        settings_class = NoSettings
+
+        times = 0
+
+        def _build(self) -> None:
+            self.machine = self
+
+        def forked(self) -> None:
+            self.times += 1
+            super().forked()
+
+    policy = Own({})
+    policy.forked()
+    assert policy.times == 1
+
+
+def test_a_policy_that_is_tuned_is_told_what_it_was() -> None:
+    """Both settings are at hand then."""
+
+    class Tuned(Policy):
+        kind = "tuned"
+        shape = "gate"
+        settings_class = GateSettings
+
+        def _build(self) -> None:
+            self.machine = Bare()
+
+        def _tune(self, before: Any) -> None:
+            now: Any = self.settings
+            self.tuned = (before.mode, now.mode)
+
+    policy = Tuned({})
+    policy.reconfigure({"mode": "off"})
+    assert policy.tuned == ("enforce", "off")
+
+
+def test_a_gate_lists_its_own_settings_first() -> None:
+    """What all gates share comes last, in errors and in the reference."""
+
+    class Own(GateSettings):
+        width: int = integer(default=1, low=1, high=9)
+
+    assert list(Own._fields) == ["width", "mode", "when"]
+    assert Own.of({"mode": "off"}, "own").as_dict() == {"width": 1, "mode": "off", "when": None}
+
+
+def test_settings_said_anew_are_checked_as_those_of_the_policy() -> None:
+    """The error names it."""
+    with pytest.raises(ConfigError, match=r"^bulkhead\[payments\]\.limit: expected"):
+        bulkhead(2, name="payments").redefine({"limit": 0})
 
 
 def test_a_kind_that_can_be_entered_says_what_is_entered() -> None:

@@ -30,12 +30,17 @@ RETRY = (
 BREAKER = (
     "one of failure_rate, slow_call_rate, slow_call_duration, bad_rate, window, min_calls, failures, consecutive_failures, "
     "open_for, open_jitter, open_from_answer, max_open_for, half_open_calls, half_open_max_wait, ramp, ramp_steps, "
-    "count_in_flight, on, ignore, on_result, mode, force"
+    "count_in_flight, on, ignore, on_result, key, max_keys, force, mode, when"
 )
 
-BULKHEAD = "one of limit, max_wait, max_waiting, order, cost, mode, when"
-RATE_LIMIT = "one of limit, burst, algorithm, cost, key, on_missing_key, overrides, max_keys, mode, when"
-KEY = 'a function of the call, "header:x-tenant", "arg:tenant" or "colour"'
+BULKHEAD = "one of limit, max_wait, max_waiting, order, cost, key, max_keys, mode, when"
+RATE_LIMIT = (
+    "one of limit, burst, algorithm, cost, max_wait, max_waiting, warm_up, cold_factor, key, on_missing_key, overrides, "
+    "max_keys, mode, when"
+)
+KEY = 'a function of the call, "header:x-tenant", "claim:sub", "arg:tenant", "path", "ip" or "colour"'
+COST = "an integer from 0 to 1_000_000_000, or a function of the call"
+WARM = "none, but with one limit by gcra and a max_wait of 0"
 ALGORITHMS = "one of gcra, fixed-window, moving-window, sliding-window"
 
 
@@ -71,6 +76,7 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (retry, {"backoff": "soon"}, "retry.backoff", DELAY),
     (retry, {"backoff": NAN}, "retry.backoff", DELAY),
     (retry, {"min_attempt_time": -0.1}, "retry.min_attempt_time", WEEK_OR_NONE),
+    (retry, {"on_result": 5}, "retry.on_result", "a function of the result: true for another attempt"),
     (retry, {"budget": 0.2}, "retry.budget", "a budget, the name of one, or None for none"),
     (retry, {"retry_after": "yes"}, "retry.retry_after", "true or false"),
     (retry, {"idempotent": 1}, "retry.idempotent", "true, false, or None (by method and Idempotency-Key)"),
@@ -89,6 +95,7 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (circuit_breaker, {"open_jitter": 10}, "circuit_breaker.open_jitter", "a share from 0 to 1 (did you mean 0.1?)"),
     (circuit_breaker, {"half_open_calls": 1001}, "circuit_breaker.half_open_calls", "an integer from 1 to 1_000"),
     (circuit_breaker, {"half_open_max_wait": 0}, "circuit_breaker.half_open_max_wait", WEEK),
+    (circuit_breaker, {"on_result": "bad"}, "circuit_breaker.on_result", "a function of the result that is true for a bad one"),
     (circuit_breaker, {"recovery_timeout": 30}, "circuit_breaker.recovery_timeout", f"{BREAKER} (did you mean open_for?)"),
     (circuit_breaker, {"failure_threshold": 5}, "circuit_breaker.failure_threshold", f"{BREAKER} (did you mean failure_rate?)"),
     # bulkhead
@@ -105,6 +112,8 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (bulkhead, {"limit": 1, "cost": 0}, "bulkhead.cost", "an integer from 1 to the limit, or a function of the call"),
     (bulkhead, {"limit": 1, "cost": True}, "bulkhead.cost", "an integer from 1 to the limit, or a function of the call"),
     (bulkhead, {"limit": 3, "cost": 4}, "bulkhead.cost", "an integer from 1 to 3, or a function of the call"),
+    (bulkhead, {"limit": 1, "key": "cookie:x"}, "bulkhead.key", KEY),
+    (bulkhead, {"limit": 1, "max_keys": 0}, "bulkhead.max_keys", "an integer >= 1"),
     # rate limit
     (rate_limit, 100, "rate_limit.limit", RATE),
     (rate_limit, "100", "rate_limit.limit", RATE),
@@ -123,7 +132,19 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (rate_limit, {"limit": "1/s", "max_keys": 0}, "rate_limit.max_keys", "an integer >= 1"),
     (rate_limit, {"limit": []}, "rate_limit.limit", "1 to 10 limits"),
     (rate_limit, {"limit": "1/s", "algorithm": "leaky"}, "rate_limit.algorithm", ALGORITHMS),
-    (rate_limit, {"limit": "1/s", "cost": -1}, "rate_limit.cost", "an integer >= 0"),
+    (rate_limit, {"limit": "1/s", "cost": -1}, "rate_limit.cost", COST),
+    (rate_limit, {"limit": "1/s", "cost": 1.5}, "rate_limit.cost", COST),
+    (rate_limit, {"limit": "1/s", "cost": True}, "rate_limit.cost", COST),
+    (rate_limit, {"limit": "1/s", "max_wait": -1}, "rate_limit.max_wait", WEEK_OR_NONE),
+    (rate_limit, {"limit": "1/s", "max_wait": INF}, "rate_limit.max_wait", WEEK_OR_NONE),
+    (rate_limit, {"limit": "1/s", "max_waiting": -1}, "rate_limit.max_waiting", "an integer >= 0"),
+    (rate_limit, {"limit": "1/s", "warm_up": 0}, "rate_limit.warm_up", WEEK),
+    (rate_limit, {"limit": ["1/s", "9/m"], "warm_up": 5.0}, "rate_limit.warm_up", WARM),
+    (rate_limit, {"limit": "1/s", "warm_up": 5.0, "max_wait": 1}, "rate_limit.warm_up", WARM),
+    (rate_limit, {"limit": "1/s", "warm_up": 5.0, "overrides": {"a": ["1/s", "9/m"]}}, "rate_limit.warm_up", WARM),
+    (rate_limit, {"limit": "1/s", "cold_factor": 1}, "rate_limit.cold_factor", "a number above 1, up to 1000"),
+    (rate_limit, {"limit": "1/s", "cold_factor": 1000.5}, "rate_limit.cold_factor", "a number above 1, up to 1000"),
+    (rate_limit, {"limit": "1/s", "cold_factor": NAN}, "rate_limit.cold_factor", "a number above 1, up to 1000"),
     (
         rate_limit,
         {"limit": "1/s", "burst": 2, "algorithm": "fixed-window"},
@@ -147,6 +168,10 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (budget, {"ratio": -1}, "budget.ratio", "a number from 0 to 10"),
     (budget, {"ratio": "20%"}, "budget.ratio", "a number from 0 to 10"),
     (budget, {"min_retries": -1}, "budget.min_retries", "an integer >= 0"),
+    (budget, {"kind": "tokens", "ratio": 0.2}, "budget.ratio", "no such setting in a budget of kind tokens"),
+    (budget, {"min_per_second": 1000.1}, "budget.min_per_second", "a number from 0 to 1000, in place of min_retries"),
+    (budget, {"kind": "tokens", "tokens": 0}, "budget.tokens", "a number from 0.001 to 1000"),
+    (budget, {"kind": "tokens", "token_ratio": 1000.1}, "budget.token_ratio", "a number from 0.001 to 1000"),
     (budget, {"ttl": 0.5}, "budget.ttl", 'a duration >= 1 s and <= 60 s, such as 2.5 or "500ms"'),
     (
         budget,

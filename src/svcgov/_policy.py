@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
+    from ._core._call import Call
     from .facts import Fact
     from .typing import Clock
 
@@ -39,9 +40,13 @@ _COUNTED = getattr(sys, "_is_gil_enabled", lambda: True)()  # without a GIL the 
 
 
 def _when(value: Any, path: str) -> Callable[[Any], object] | None:
-    if value is not None and not callable(value):
-        raise ConfigError(path, value, "a function of the call: true for calls that it is meant for")
-    return value  # type: ignore[no-any-return]  # callable, or None
+    if value is None or callable(value):
+        return value  # type: ignore[no-any-return]  # one of the two
+    if hasattr(value, "items"):
+        from ._core._traffic import Traffic
+
+        return Traffic(value, path)
+    raise ConfigError(path, value, "a function of the call, or a table: which calls it is meant for")
 
 
 class GateSettings(Settings):
@@ -67,6 +72,8 @@ class Policy:
     shape: ClassVar[Literal["gate", "loop", "limit"]]
     settings_class: ClassVar[type[Settings]]
     shares: ClassVar[bool] = False  # whether the frames see to its ``mode`` and ``when`` (`GateSettings`)
+    keeps_mode: ClassVar[bool] = False  # whether it sees to its ``mode`` itself
+    holds: ClassVar[bool] = False  # whether a permit stays out, at the edge of a client, until the answer has been read
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that cannot change while the policy is in use
     per_call: ClassVar[tuple[str, ...]] = ()  # settings that may be others for some calls (`varied`)
     machine: Any
@@ -103,14 +110,16 @@ class Policy:
     def forked(self) -> None:
         """In a process that has just been forked: new locks, nobody under way; what was counted stays."""
         self.ears.forked()
-        renew = getattr(self.machine, "forked", None)
-        if renew is not None:
-            renew()
+        self._renew("forked")
 
     def restored(self) -> None:
         """The process goes on from a snapshot: see `SystemClock.restored`."""
-        renew = getattr(self.machine, "restored", None)
-        if renew is not None:
+        self._renew("restored")
+
+    def _renew(self, verb: str) -> None:
+        """Tell the machine, where it cares, and is not this object itself."""
+        renew = getattr(self.machine, verb, None)
+        if renew is not None and self.machine is not self:
             renew()
 
     def _tune(self, before: Settings) -> None:
@@ -150,8 +159,9 @@ class Policy:
 
     def _adopt(self, settings: Settings) -> None:
         before, self.settings = self.settings, settings
+        machine = self.machine
         self._tune(before)
-        if self.shares and _nested_otherwise(before, settings):
+        if self.machine is not machine or (self.shares and _nested_otherwise(before, settings)):
             for one in living():
                 if self in getattr(one, "policies", ()):
                     one.route = one.nested()  # type: ignore[attr-defined]  # what has policies is a governed function
@@ -186,6 +196,11 @@ class Enterable:
     def __enter__(self) -> Held:
         policies = self._active()
         return enter(self, policies, clock_of(policies).monotonic())
+
+    def enter_for(self, call: Call) -> Held:
+        """Enter for a call, which gates may look at; what comes back has to be left."""
+        policies = self._active()
+        return enter(self, policies, clock_of(policies).monotonic(), call=call)
 
     def _active(self) -> tuple[Policy, ...]:
         """What is entered by now, when all is taken into account that switches policies off, or others on."""
@@ -261,7 +276,7 @@ def active(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
 
 
 def _off(policy: Policy) -> bool:
-    return policy.shares and policy.settings.mode == "off"  # type: ignore[attr-defined]  # as gates that share have
+    return policy.shares and not policy.keeps_mode and policy.settings.mode == "off"  # type: ignore[attr-defined]  # as gates that share have
 
 
 def _nested_otherwise(before: Any, after: Any) -> bool:

@@ -91,9 +91,40 @@ class BulkheadFullError(RejectedError):
 
 
 class RateLimitedError(RejectedError):
-    """The limit is used up (``limited``), or can never admit this (``denied``)."""
+    """The limit is used up (``limited``), or can never admit this (``denied``).
+
+    Attributes:
+        limit: calls in a window, of the limit with the least left; like the next three None where no limit was asked.
+        window: its seconds.
+        remaining: calls that could have come at the moment of the refusal.
+        reset: seconds from then until nothing of the limit is used.
+    """
 
     status = 429
+    standing: tuple[int, float, float, float] | None = None  # calls, their window, how much of it is left, and `reset`
+
+    @property
+    def limit(self) -> int | None:
+        """As above."""
+        return None if self.standing is None else self.standing[0]
+
+    @property
+    def window(self) -> float | None:
+        """As above."""
+        return None if self.standing is None else self.standing[1]
+
+    @property
+    def remaining(self) -> int | None:
+        """As above."""
+        if self.standing is None:
+            return None
+        calls, seconds, left, _ = self.standing
+        return max(0, int(left * calls / seconds))
+
+    @property
+    def reset(self) -> float | None:
+        """As above."""
+        return None if self.standing is None else self.standing[3]
 
 
 class BudgetExhaustedError(RejectedError):
@@ -110,8 +141,8 @@ class CallTimeoutError(SvcgovError, TimeoutError):
     """The call began and was not done in time: a failure like any other, retryable and counted.
 
     Attributes:
-        policy: the name of the time-out, or ``timeout``.
-        reason: ``attempt`` or ``total``.
+        policy: the name of the time-out, or ``timeout``; that of the function that was cancelled at its deadline.
+        reason: ``attempt``, ``total``, or ``deadline``.
         seconds: how long the call was allowed to take.
     """
 

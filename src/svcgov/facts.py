@@ -13,12 +13,14 @@ from ._core._frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Hashable
     from typing import Literal
 
 __all__ = [
     "BudgetEmptied",
     "CallRefused",
     "CircuitChanged",
+    "DeadlineNeared",
     "Fact",
     "LeftCallFailed",
     "PredicateFailed",
@@ -27,6 +29,7 @@ __all__ = [
     "ThresholdExceeded",
     "TimedOut",
     "TimeoutNotEnforced",
+    "WorkersAbandoned",
 ]
 
 
@@ -49,19 +52,21 @@ class Fact(Frozen):
 
 
 class CallRefused(Fact):
-    """A gate declined a call before it began, or (*observed*) only looked on and would have."""
+    """A gate declined a call before it began, or (*observed*) only looked on and would have. *key* is that of the call."""
 
     kind: str
     reason: str
     retry_after: float | None = None
     observed: bool = False
+    key: Hashable = None
 
 
 class CircuitChanged(Fact):
     """A circuit breaker went from one state to another.
 
     The counts are those of the window that led to it; a rate is None below the minimum of calls. *causes* are all
-    thresholds that held, *cause* is the first of them. *opening* counts the openings in a row.
+    thresholds that held, *cause* is the first of them. *opening* counts the openings in a row. Where the breaker has keys,
+    *key* is the one whose circuit it is.
     """
 
     before: str
@@ -76,6 +81,7 @@ class CircuitChanged(Fact):
     open_for: float | None = None
     opening: int = 0
     origin: Literal["local", "hand", "document"] = "local"
+    key: Hashable = None
 
 
 class ThresholdExceeded(Fact):
@@ -87,6 +93,7 @@ class ThresholdExceeded(Fact):
     slow: int = 0
     failure_rate: float | None = None
     slow_call_rate: float | None = None
+    key: Hashable = None
 
 
 class RetryScheduled(Fact):
@@ -111,6 +118,17 @@ class BudgetEmptied(Fact):
     ratio: float
 
 
+class DeadlineNeared(Fact):
+    """A call of a function that is governed as a way in came into the last tenth of its time, or the last second.
+
+    It had *left* seconds to its deadline, below 0 past it, when it *ended*, or (a coroutine function) while it went on.
+    The *policy* is the function's name.
+    """
+
+    left: float
+    ended: bool
+
+
 class TimedOut(Fact):
     """A call was not done in time: it was cancelled or left, or (*late*) it came to its end after all."""
 
@@ -129,6 +147,13 @@ class TimeoutNotEnforced(Fact):
 
     seconds: float
     took: float
+
+
+class WorkersAbandoned(Fact):
+    """Half of the *most* worker threads there may be, or more, run calls that were left behind; told once a minute."""
+
+    abandoned: int
+    most: int
 
 
 class PredicateFailed(Fact):

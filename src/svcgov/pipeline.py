@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from _weakref import ref
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from ._core import _overrides
 from ._core._callable import kind_of, name_of, origin_of
@@ -20,6 +20,7 @@ from ._core._clock import SYSTEM
 from ._core._live import born
 from ._core._names import check_name
 from ._core._record import Record
+from ._core._report import outside
 from ._policy import Enterable, Gated, GateSettings, Policy, active, clock_of, mapping, named
 from ._shells._nest import nest, shell_of
 from .errors import ConfigError, ConfigWarning
@@ -40,11 +41,15 @@ if TYPE_CHECKING:
 __all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "named", "pipeline_of"]
 
 
+_NOT_BEGUN = frozenset((CoroutineType, GeneratorType, AsyncGeneratorType))  # what a call may come back with before it has begun
+
+
 class Governed:
     """One decorated function: what its head reads, and what a decorator around it finds (as ``__svcgov__``)."""
 
     __slots__ = (
-        "__weakref__", "clock", "function", "head", "instead", "kind", "name", "owners", "policies", "record", "route", "service", "target",
+        "__weakref__", "clock", "edge", "function", "head", "inline", "instead", "kind", "name", "owners", "policies", "record",
+        "route", "service", "target",
     )  # fmt: skip
 
     route: Route
@@ -59,6 +64,8 @@ class Governed:
         function: str,
         clock: Clock,
         service: str | None = None,
+        inline: bool = False,
+        edge: bool = False,
     ) -> None:
         self.target: Callable[..., Any] = target
         self.instead: Callable[..., Any] | None = None  # what a test lets be called in its place
@@ -69,6 +76,8 @@ class Governed:
         self.name: str = owners[0].name or function  # whom its errors name
         self.clock: Clock = clock_of(policies, clock)
         self.service: str | None = service
+        self.inline: bool = inline  # whether it stays on its thread, whatever a time-out wants
+        self.edge: bool = edge  # whether its permits stay out until an answer has been read
         self.record: Record = Record()
         self.route = self.nested()
         born(self)
@@ -78,7 +87,16 @@ class Governed:
     def nested(self) -> Route:
         """The frames, made anew."""
         known_as = self._known_as() if _overrides.in_use else None
-        return nest(active(self.policies), self.target, kind=self.kind, name=self.name, clock=self.clock, known_as=known_as)
+        return nest(
+            active(self.policies),
+            self.target,
+            kind="inline" if self.inline and self.kind == "sync" else self.kind,
+            name=self.name,
+            clock=self.clock,
+            known_as=known_as,
+            instead=self.instead,
+            edge=self.edge,
+        )
 
     def _known_as(self) -> frozenset[object]:
         """What an `svcgov.override` can be meant for."""
@@ -118,40 +136,63 @@ class Pipeline(Enterable):
     def _entered(self) -> tuple[Policy, ...]:
         for policy in self.policies:
             if policy.shape == "loop":
-                raise TypeError(f"a block cannot be made twice, as {policy!r} would: use .call(fn, ...) or a decorator")
+                raise TypeError(
+                    f"a block cannot be made twice, as {policy!r} would: "
+                    "use .call(fn, ...), a decorator, or `for attempt in retry(...): with attempt: ...`"
+                )
         return self.policies
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
         """Govern *fn*: a function of the same kind, name and signature.
 
         Raises:
-            TypeError: for something that cannot be called, and for generator functions.
+            TypeError: for something that cannot be called, and for a generator function that would have to be run twice.
         """
         if isinstance(fn, (classmethod, staticmethod)):
             return type(fn)(self(fn.__func__))  # the same kind of descriptor, as promised
         return self.around(fn)
 
     def around(
-        self, fn: Callable[P, T], *, edge: bool = False, service: str | None = None, clock: Clock = SYSTEM
+        self,
+        fn: Callable[P, T],
+        *,
+        edge: bool = False,
+        service: str | None = None,
+        clock: Clock = SYSTEM,
+        inline: bool = False,
+        model: Pipeline | None = None,
     ) -> Callable[P, T]:
         """As a decorator, with a word about where: at an *edge* (a governed client, of *service*), or around a function.
 
-        *clock* is what the call is measured by where no policy brings a clock.
+        *clock* is what the call is measured by where no policy brings a clock. *inline* says that it belongs to the thread
+        it is called on, as at an edge: no time-out makes it on another one. *model* is the pipeline that this one was made
+        like, which shows what becomes of the calls, too.
         """
         _check_callable(fn)
         target: Callable[..., Any] = fn
-        owners: tuple[Pipeline, ...] = (self,)
+        owners: tuple[Pipeline, ...] = (self,) if model is None else (self, model)
         policies = self.policies
         marker = getattr(fn, "__svcgov__", None)
         if isinstance(marker, Governed) and marker.head() is fn:  # functools.wraps copies markers through foreign decorators
             target, owners, policies = marker.target, owners + marker.owners, _flat((*policies, *marker.policies))
         if "generator" in kind_of(target):
-            raise TypeError(f"{name_of(fn)} is a generator function: it has only begun when it returns, so govern what drives it")
+            from ._shells._life import check
+
+            check(policies, name_of(fn))
         for policy in policies:
             policy.attach(edge=edge, service=service)
         if not edge:
             self._look(kind_of(target))
-        governed = Governed(target, owners=owners, policies=policies, function=name_of(target), clock=clock, service=service)
+        governed = Governed(
+            target,
+            owners=owners,
+            policies=policies,
+            function=name_of(target),
+            clock=clock,
+            service=service,
+            inline=inline or edge,
+            edge=edge,
+        )
         wrapper = _dressed(governed.wrapper(), target)
         wrapper.__svcgov__ = governed  # type: ignore[attr-defined]  # the mark that a decorator around it looks for
         return wrapper
@@ -169,18 +210,17 @@ class Pipeline(Enterable):
             from ._describe import blindness
 
             self._looked = True
-            warn(f"{self.label}: {blindness(outer, blind)}", ConfigWarning, stacklevel=4)
+            warn(f"{self.label}: {blindness(outer, blind)}", ConfigWarning, stacklevel=outside())
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call *fn* through the policies.
 
         Raises:
-            TypeError: for a coroutine function, which `acall` is for.
+            TypeError: for a coroutine function, which `acall` is for, and for a generator function, which is to be decorated.
         """
         result = self._through("sync")(fn, *args, **kwargs)
-        if isinstance(result, CoroutineType):
-            result.close()
-            raise TypeError(f"{name_of(fn)} is a coroutine function: await .acall(fn, ...) instead")
+        if type(result) in _NOT_BEGUN:
+            _refuse_unbegun(fn, result)
         return result  # type: ignore[no-any-return]  # what fn returns
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -276,7 +316,7 @@ class Pipeline(Enterable):
         if form not in ("text", "mermaid"):
             raise ConfigError("describe.form", form, "one of text, mermaid")
         draw = _describe.text if form == "text" else _describe.mermaid
-        return draw(self, [governed for governed in self._governed() if governed.target is not shell_of(governed.kind).direct])
+        return draw(self, [governed for governed in self._governed() if governed.head() not in self._ways.values()])
 
     def __repr__(self) -> str:
         return f"Pipeline({' > '.join(policy.label for policy in self.policies)})"
@@ -288,7 +328,7 @@ def blind_spots(policies: Sequence[Policy], kind: str) -> Iterator[tuple[Policy,
         settings: Any = policy.settings
         if getattr(settings, "slow_call_duration", 0) is not None or getattr(settings, "mode", "enforce") == "off":
             continue
-        outside = [one for one in policies[:place] if one.shape == "limit" and (kind == "async" or one.machine.on_thread)]
+        outside = [one for one in policies[:place] if one.shape == "limit" and (kind != "sync" or one.machine.on_thread)]
         if outside and not any(one.shape == "limit" for one in policies[place:]):
             yield outside[-1], policy
 
@@ -304,6 +344,17 @@ def pipeline_of(policy: object, place: str) -> Pipeline:
     if isinstance(policy, (list, tuple)):
         return Pipeline(*policy)
     raise ConfigError(place, policy, "a policy, a pipeline, or a list of them")
+
+
+def _refuse_unbegun(fn: Callable[..., Any], result: Any) -> None:
+    """Nothing of *fn* has been run yet. A generator that a plain function returns is its result, though."""
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise TypeError(f"{name_of(fn)} is a coroutine function: await .acall(fn, ...) instead")
+    if "generator" in kind_of(fn):
+        raise TypeError(
+            f"{name_of(fn)} is a generator function: decorate it, so that it is governed while its items are asked for"
+        )
 
 
 def _flat(given: tuple[Policy | Pipeline, ...]) -> tuple[Policy, ...]:

@@ -95,6 +95,24 @@ class Gate(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """What a client is asked with: keeps permits until the answer to it has been read."""
+
+    def let_go(self) -> None:
+        """An attempt begins: the permits of an earlier one are given back."""
+        ...
+
+    def keep(
+        self,
+        settle: Callable[[Permit, BaseException | None, float], None],
+        permit: Permit,
+        error: BaseException | None,
+        now: float,
+    ) -> bool:
+        """Whether the permit stays out: there is an answer, a good one or (*error*) a failing one, to be read."""
+        ...
+
+
 class Tally(Protocol):
     """Counts the calls that a retry's budget is a share of, and the first attempts that were cancelled.
 
@@ -171,6 +189,10 @@ class Loop(Protocol):
         """A plan, made after the first failure."""
         ...
 
+    def blocks(self, seconds: float, error: BaseException) -> None:
+        """A plain function is about to sleep so long on a thread that runs an event loop, because of *error*."""
+        ...
+
 
 class Limit(Protocol):
     """How long the frames inside may take."""
@@ -200,6 +222,10 @@ class Limit(Protocol):
 
     def failed(self, error: Exception) -> None:
         """A call that was left behind on its thread has raised *error*, for which nobody waits any more."""
+        ...
+
+    def burdened(self, abandoned: int, most: int) -> None:
+        """So many of the worker threads run calls that were left behind that soon there may be none for others."""
         ...
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svcgov import Backoff
-from svcgov._core._backoff import read_backoff
+from svcgov._core._backoff import backoff, read_backoff
+from svcgov._core._schema import Settings
 from svcgov.errors import ConfigError
 
 SHARE = st.floats(0, 1, exclude_max=True)
@@ -19,7 +20,7 @@ JITTERS = st.sampled_from(["full", "equal", "decorrelated", "none"])
 
 def after(backoff: Any, attempt: int, *, previous: float = 0.0, chance: float = 0.0) -> float | None:
     """The delay after this many attempts."""
-    delay: float | None = read_backoff(backoff, "retry.backoff")(attempt, previous, OSError(), lambda: chance)
+    delay: float | None = read_backoff(backoff, "retry.backoff")(attempt, previous, OSError(7, "far"), lambda: chance)
     return delay
 
 
@@ -65,12 +66,22 @@ def test_decorrelated_grows_from_the_delay_before(previous: float, chance: float
         (lambda attempt, error: "250ms", [0.25]),
         (lambda attempt, error: None, [None]),
         (lambda attempt, error: -1, [None]),
+        (lambda attempt, error: 0, [0.0]),
+        (lambda attempt, error: error.errno, [7.0]),
+        ("7d", [604800.0]),
         (lambda attempt, error: "nonsense", [None]),
     ],
 )
 def test_there_are_many_ways_to_say_one(given: Any, delays: list[float | None]) -> None:
     """A table, seconds, text, a timedelta, a list whose last one goes on, a function; None is no further attempt."""
     assert [after(given, attempt) for attempt in range(1, len(delays) + 1)] == delays
+
+
+def test_a_small_factor_grows_until_the_cap() -> None:
+    """However many attempts that takes."""
+    backoff = Backoff(0.001, 1.01, 5, "none")
+    assert after(backoff, 700) == pytest.approx(0.001 * 1.01**699)
+    assert after(backoff, 1000) == after(backoff, 10**6) == 5.0
 
 
 @pytest.mark.parametrize(
@@ -81,7 +92,7 @@ def test_there_are_many_ways_to_say_one(given: Any, delays: list[float | None]) 
         (-1, "retry.backoff"),
         (float("nan"), "retry.backoff"),
         ("soon", "retry.backoff"),
-        (8 * 86400, "retry.backoff"),
+        (7 * 86400 + 1, "retry.backoff"),
         ([], "retry.backoff"),
         ([1, "soon"], r"retry.backoff\[1\]"),
         ({"initial": 0}, "retry.backoff.initial"),
@@ -97,6 +108,30 @@ def test_nonsense_is_refused_at_its_place(wrong: Any, place: str) -> None:
         read_backoff(wrong, "retry.backoff")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [("soon", "a Backoff, a duration >= 0 s, a list of them, or a function of attempt and error"), ([], "at least one delay")],
+)
+def test_what_was_expected_is_said(wrong: Any, expected: str) -> None:
+    """With the value beside it."""
+    with pytest.raises(ConfigError) as refused:
+        read_backoff(wrong, "retry.backoff")
+    assert (refused.value.value, refused.value.expected) == (wrong, expected)
+
+
+def test_it_is_a_setting() -> None:
+    """With a default, or without one where none would be right."""
+
+    class Patience(Settings):
+        first: Any = backoff()
+        then: Any = backoff(default=None)
+
+    patience = Patience.of({"first": [1, 2]}, "patience")
+    assert (patience.first, patience.then) == (read_backoff([1, 2], ""), None)
+    with pytest.raises(ConfigError, match=r"^patience\.first: expected a value"):
+        Patience.of({}, "patience")
+
+
 def test_a_cap_below_the_first_delay_is_refused() -> None:
     """It says what that is."""
     with pytest.raises(ConfigError, match=r"Backoff\.max: expected at least initial, which is 3 s, got 1"):
@@ -109,7 +144,9 @@ def test_equal_backoffs_are_equal() -> None:
     assert Backoff(1) != Backoff(2)
     assert Backoff(1) != 1
     assert len({Backoff(1), Backoff(1), Backoff(2)}) == 2
+    assert hash(Backoff(1)) != hash(Backoff(2))
     one, same, other = (read_backoff(value, "b") for value in ([1, 2], (1.0, "2s"), [1, 3]))
     assert one == same != other
     assert len({one, same, other}) == 2
+    assert hash(one) != hash(other)
     assert repr(one) == "[1.0, 2.0]"

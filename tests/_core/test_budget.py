@@ -115,6 +115,27 @@ def test_a_retry_that_is_gone_is_let_go(clock: ManualClock) -> None:
     assert len(budget._tallies) == 1
 
 
+def test_a_retry_around_one_function_only_adds_to_its_own_count(clock: ManualClock) -> None:
+    """As long as none of its calls can be part of another: with a second function around which it is, each is looked at."""
+    budget, tally = made(clock), Tally()
+    budget.join(tally)
+    tally.around(made)
+    tally.around(made)
+    assert not tally.watched
+    tally.around(calls)
+    assert tally.watched
+
+
+def test_a_retry_that_leaves_need_not_be_looked_at(clock: ManualClock) -> None:
+    """What it shared the budget with is no concern of its any more."""
+    budget, tallies = made(clock), [Tally(), Tally()]
+    for tally in tallies:
+        budget.join(tally)
+    assert [tally.watched for tally in tallies] == [True, True]
+    budget.leave(tallies[0])
+    assert not tallies[0].watched
+
+
 def test_asked_directly_it_refuses_by_an_error(clock: ManualClock) -> None:
     """For those who make further attempts by hand."""
     budget = Budget({"ratio": 0, "min_retries": 1}, name="payments", clock=clock)

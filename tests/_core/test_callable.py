@@ -12,7 +12,7 @@ from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 
-from svcgov._core._callable import identity_of, kind_of, marked_async, name_of, origin_of
+from svcgov._core._callable import Written, identity_of, kind_of, marked_async, name_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -156,6 +156,13 @@ def test_the_name_of_a_callable(fn: Any, name: str) -> None:
     assert name_of(fn) == name
 
 
+def test_a_callable_without_a_module_is_named_by_that_of_its_class() -> None:
+    """As methods of built-in types are."""
+    nameless = Sync()
+    nameless.__qualname__, nameless.__module__ = "fetch", ""  # type: ignore[attr-defined]
+    assert name_of(nameless) == f"{__name__}.fetch"
+
+
 def test_a_callable_has_its_name_from_a_function_or_a_class() -> None:
     """Partials are looked through."""
     assert origin_of(functools.partial(plain)) is plain
@@ -195,6 +202,8 @@ SYNC = Sync()
         (functools.partial(plain, n=1), functools.partial(plain, n=2)),
         (SYNC.method, Sync().method),
         (SYNC.method, Sync.method),
+        (SYNC.method, SYNC.__call__),
+        (functools.partial(plain), functools.partial(coroutine)),
         (Sync, Async),
         ([1, 2], [2, 1]),
         ("5", 5),
@@ -203,3 +212,13 @@ SYNC = Sync()
 def test_settings_that_are_not_the_same(one: Any, other: Any) -> None:
     """A method of another object is another function."""
     assert identity_of(one) != identity_of(other)
+
+
+def test_a_function_as_a_setting_is_the_same_after_a_reload() -> None:
+    """By where it is written; it shows itself as the function does."""
+    one, again, other = Written(made(1)), Written(made(2)), Written(plain)
+    assert one == again
+    assert one != other
+    assert one != one.given
+    assert len({one, again, other}) == 2
+    assert repr(other) == repr(plain)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,14 @@ def test_a_timer_fires_not_before_its_moment(away: float) -> None:
     fail: list[str] = []
     asyncio.run(main())
     assert fail == []
+
+
+def test_a_moment_that_has_passed_is_not_waited_for() -> None:
+    """The loop is told to fire at once."""
+    told: list[float] = []
+    loop: Any = SimpleNamespace(call_later=lambda seconds, fire: told.append(seconds))
+    SYSTEM.timer(loop, SYSTEM.monotonic() - 5, list)
+    assert told == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -201,5 +201,6 @@ def test_a_rate_of_no_number_of_calls_is_an_error(n: Any) -> None:
 @pytest.mark.parametrize("length", [0, -1, 0.0009, 30 * DAY + 1, "soon", None, True, float("nan"), 10**400])
 def test_a_rate_over_no_window_is_an_error(length: Any) -> None:
     """From 1 ms to 30 days."""
-    with pytest.raises(ConfigError, match=r"^Rate\.seconds: expected a window from 1 ms to 30 days, such as"):
+    with pytest.raises(ConfigError, match=r"^Rate\.seconds: expected a window from 1 ms to 30 days, such as") as wrong:
         Rate(1, length)
+    assert wrong.value.value is length

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from svcgov._core._environment import KINDS, disabled, text, word, words
+from svcgov._core._environment import KINDS, disabled, first, text, word, words
 from svcgov.errors import ConfigError, ConfigWarning
 
 
@@ -58,6 +58,15 @@ def test_text_is_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SVCGOV_SERVICE", " Shop ")
     assert text("SVCGOV_SERVICE") == "Shop"
     assert text("SVCGOV_VERSION") == ""
+
+
+def test_the_first_variable_that_has_a_value_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks are none; where none has one it is empty."""
+    monkeypatch.delenv("SVCGOV_ONE", raising=False)
+    monkeypatch.setenv("SVCGOV_TWO", "  ")
+    assert first("SVCGOV_ONE", "SVCGOV_TWO") == ""
+    monkeypatch.setenv("SVCGOV_THREE", " three ")
+    assert first("SVCGOV_ONE", "SVCGOV_TWO", "SVCGOV_THREE") == "three"
 
 
 def test_words_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,15 @@ def test_equal_values_of_one_class_are_equal() -> None:
     assert len({Point(x=1), Point(x=1), Point(x=2), Named(x=1)}) == 3
 
 
+def test_others_have_another_hash() -> None:
+    """In another class, or of other values: many of them as keys are found at once."""
+
+    class Place(Point):
+        pass
+
+    assert len({hash(one) for one in (Point(x=1), Point(x=1), Point(x=2), Place(x=1))}) == 3
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_a_copy_is_equal(again: Any) -> None:
     """By hand or by pickle."""

@@ -61,5 +61,6 @@ def test_one_colour_can_be_entered_again() -> None:
 @pytest.mark.parametrize("name", ["", "two words", "b" * 65, 1, "a\nb"])
 def test_what_is_no_colour_is_refused(name: Any) -> None:
     """Before it stands in a header."""
-    with pytest.raises(ConfigError, match="colour: expected 1 to 64 letters"):
+    with pytest.raises(ConfigError, match="colour: expected 1 to 64 letters") as wrong:
         svcgov.colour(name)
+    assert wrong.value.value is name

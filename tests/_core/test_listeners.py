@@ -72,12 +72,12 @@ def test_one_stops_the_others_go_on(facts: Facts) -> None:
 def test_whoever_listens_to_the_process_hears_every_policy() -> None:
     """After those of the policy itself."""
     ears = Listeners(PROCESS)
-    order: list[str] = []
-    PROCESS.add(lambda fact: order.append("process"))
+    order: list[tuple[str, Fact]] = []
+    PROCESS.add(lambda fact: order.append(("process", fact)))
     assert ears.heard
-    ears.add(lambda fact: order.append("policy"))
+    ears.add(lambda fact: order.append(("policy", fact)))
     ears.tell(refused(1))
-    assert order == ["policy", "process"]
+    assert order == [("policy", refused(1)), ("process", refused(1))]
 
 
 def test_a_listener_that_raises_is_reported_once(facts: Facts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +93,22 @@ def test_a_listener_that_raises_is_reported_once(facts: Facts, capsys: pytest.Ca
         ears.tell(refused(at))
     assert len(facts) == 5
     assert capsys.readouterr().err == "svcgov: a listener of CallRefused raised ValueError: burst (said once)\n"
+
+
+def test_each_listener_that_raises_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """One does not speak for the other."""
+    ears = Listeners()
+
+    def burst(fact: Fact) -> None:
+        raise ValueError("burst")
+
+    def crack(fact: Fact) -> None:
+        raise ValueError("crack")
+
+    ears.add(burst)
+    ears.add(crack)
+    ears.tell(refused(1))
+    assert capsys.readouterr().err.count("said once") == 2
 
 
 def test_an_error_that_cannot_be_shown_is_reported_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,3 +247,14 @@ def test_a_slow_listener_does_not_let_the_line_grow_without_end(monkeypatch: pyt
     ears.add(slow)
     ears.tell(refused(0))
     assert heard == [0, 1, 2, 3]
+
+
+def test_in_a_forked_process_telling_begins_anew(facts: Facts) -> None:
+    """What the parent was about to tell is not told, though its teller does not exist here."""
+    ears = Listeners()
+    ears.add(facts)
+    ears._telling.acquire()
+    ears.tell(refused(1))
+    ears.forked()
+    ears.tell(refused(2))
+    assert facts == [refused(2)]

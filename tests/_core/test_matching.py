@@ -35,12 +35,29 @@ def test_types_mean_their_subclasses() -> None:
         assert not means(several, ValueError())
 
 
-@pytest.mark.parametrize("given", [429, "429", [503, 429]])
+@pytest.mark.parametrize("given", [429, "429", [503, 429], ["429", "503"], ["503", "429"]])
 def test_a_status_is_a_number_or_its_digits(given: Any) -> None:
     """In code and in documents."""
     assert means(given, Answer(429))
     assert not means(given, Answer(404))
     assert not means(given, ValueError(429))
+
+
+def test_a_status_has_three_digits_and_begins_with_1_to_5() -> None:
+    """Both ends are statuses, what lies beyond is none."""
+    assert all(means(status, Status(status)) for status in (100, 599))
+    for wrong in (99, 600):
+        with pytest.raises(ConfigError) as refused:
+            Matcher(wrong, "on")
+        assert (refused.value.path, refused.value.value) == ("on", wrong)
+
+
+def test_several_words_are_any_of_them() -> None:
+    """And what was given can be asked for."""
+    matcher = Matcher(("timeout", "connection"), "on")
+    assert matcher.matches(TimeoutError())
+    assert matcher.matches(ConnectionError())
+    assert matcher.given == ("timeout", "connection")
 
 
 def test_5xx_is_every_status_from_500_on() -> None:
@@ -133,7 +150,7 @@ def test_the_classes_it_has_seen_take_bounded_memory() -> None:
     matcher = Matcher("transient", "on")
     for number in range(2500):
         assert not matcher.matches(type(f"Error{number}", (Exception,), {})())
-    assert len(matcher._known) <= 1000
+        assert len(matcher._known) <= 1000
     assert matcher.matches(ConnectionError())
 
 
@@ -183,6 +200,32 @@ def test_an_error_that_wraps_another_says_what_that_one_says() -> None:
     assert means("connection", requests.exceptions.ChunkedEncodingError("broke off"))
 
 
+def told_by(package: str, *args: object) -> Exception:
+    """An error of a class in the innermost module of *package*, of which nobody knows what it means."""
+    strange: type[Exception] = type("Strange", (Exception,), {"__module__": f"{package}.inner.most"})
+    return strange(*args)
+
+
+def test_what_an_error_tells_of_is_its_reason_or_first_argument() -> None:
+    """Of three packages; whatever is told further on, or by anybody else, is not looked at."""
+    assert means("connection", told_by("urllib3", ConnectionError()))
+    assert not means("connection", told_by("urllib3", "far", ConnectionError()))
+    assert not means("connection", told_by("shop", ConnectionError()))
+    with_reason = told_by("urllib3")
+    with_reason.reason = ConnectionError()  # type: ignore[attr-defined]
+    assert means("connection", with_reason)
+
+
+def test_a_refusal_in_the_clothes_of_a_client_is_no_connection_that_broke() -> None:
+    """So that no retry takes it for one."""
+
+    class Dressed(RateLimitedError, ConnectionError):
+        pass
+
+    assert not means("connection", Dressed("orders", "limit"))
+    assert means("connection", ConnectionError())
+
+
 # -- groups ------------------------------------------------------------------------------------------------------------
 
 
@@ -201,7 +244,9 @@ def test_the_longest_wait_for_a_group_counts() -> None:
     """Zero is a wait; a negative one is a no, whatever the others are."""
     group = ExceptionGroup("several", [ValueError(2.0), ValueError("1s"), ValueError(True)])
     assert means(lambda error: error.args[0], group) == 2.0
+    assert means(lambda error: error.args[0], ExceptionGroup("two", [ValueError(2.0), ValueError("3s")])) == 3.0
     assert means(lambda error: 0, group) == 0.0
+    assert means(lambda error: 0 if error.args[0] == 2.0 else 0.5, group) == 0.5
     assert means(lambda error: -1 if error.args[0] == "1s" else 3, group) == -1.0
     assert means(lambda error: error.args[0] != "1s", group) is False
 

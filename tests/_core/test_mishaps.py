@@ -33,25 +33,28 @@ def test_each_function_is_told_once_a_minute(clock: ManualClock, facts: Facts) -
     """To who listens; another function of the same policy has a minute of its own."""
     mishaps = retry(on=KeyError, clock=clock).mishaps
     mishaps._owner.listen(facts)
+    clock.advance(1000)
     for setting in ("on", "on", "backoff", "on"):
         mishaps.tell(setting, ValueError("x"), "no matter")
     clock.advance(59.999)
     mishaps.tell("on", ValueError("x"), "no matter")
     assert [(fact.at, fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [
-        (0.0, "on", "ValueError: x"),
-        (0.0, "backoff", "ValueError: x"),
+        (1000.0, "on", "ValueError: x"),
+        (1000.0, "backoff", "ValueError: x"),
     ]
     clock.advance(0.001)
     mishaps.tell("on", ValueError("y"), "no matter")
-    assert facts[-1] == PredicateFailed(policy="retry", at=60.0, setting="on", error="ValueError: y")
+    assert facts[-1] == PredicateFailed(policy="retry", at=1060.0, setting="on", error="ValueError: y")
 
 
 def test_with_no_listener_it_is_said_once(clock: ManualClock, facts: Facts, capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error; and who listens later on hears of the next one."""
+    """On standard error, for each function; and who listens later on hears of the next one."""
     mishaps = retry(on=KeyError, clock=clock).mishaps
     for _ in range(3):
         mishaps.tell("on", Mute(), "the error was not retried")
     assert capsys.readouterr().err == "svcgov: retry.on raised Mute; the error was not retried (said once)\n"
+    mishaps.tell("backoff", Mute(), "it was not waited")
+    assert capsys.readouterr().err == "svcgov: retry.backoff raised Mute; it was not waited (said once)\n"
     mishaps._owner.listen(facts)
     mishaps.tell("on", Mute(), "no matter")
     assert [fact.error for fact in facts.of(PredicateFailed)] == ["Mute"]

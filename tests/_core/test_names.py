@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,6 +164,50 @@ def test_there_are_at_most_ten_thousand_names(monkeypatch: pytest.MonkeyPatch) -
     assert (wrong.value.path, wrong.value.value) == ("bulkhead.name", "n3")
     assert wrong.value.expected == "at most 3 names (for many keys of one policy: key=)"
     assert [names.claim("", "bulkhead", f"n{number}", {}, Thing) for number in range(3)] == things
+
+
+def test_what_stands_under_a_name_can_be_looked_up() -> None:
+    """Nothing is made by that."""
+    names = Names()
+    assert names.find("", "thing", "x") is None
+    thing = names.claim("", "thing", "x", {}, Thing)
+    assert names.find("", "thing", "x") is thing
+    assert names.find("shop", "thing", "x") is None
+
+
+def test_what_has_come_since_can_be_forgotten() -> None:
+    """What was there before is as it was, also what was said anew."""
+    names, thing = Names(), Thing()
+    names.claim("", "thing", "x", {"n": 1}, lambda: thing)
+    forget_the_rest = names.remembered()
+    names.claim("", "thing", "x", {"n": 2}, Thing)
+    later = names.claim("", "thing", "y", {"n": 1}, Thing)
+    forget_the_rest()
+    assert names.claim("", "thing", "x", {"n": 1}, Thing) is thing
+    assert thing.redefined == [{"n": 2}]
+    with pytest.raises(ConfigError, match=f"the settings given at {__name__}:"):
+        PAYMENTS.run("made = names.claim('', 'thing', 'x', {'n': 3}, Thing)", names=names, Thing=Thing)
+    assert names.claim("", "thing", "y", {"n": 1}, Thing) is not later
+
+
+def test_in_a_forked_process_nobody_is_making_anything() -> None:
+    """Although another thread, which does not exist here, was."""
+    names = Names()
+    keeper = Thread(target=names._lock.acquire)
+    keeper.start()
+    keeper.join()
+    names.forked()
+    made: list[Any] = []
+    maker = Thread(target=lambda: made.append(names.claim("", "thing", "x", {}, Thing)), daemon=True)
+    maker.start()
+    maker.join(timeout=5)
+    assert len(made) == 1
+
+
+def test_a_name_that_cannot_be_is_refused_at_its_place() -> None:
+    """Which is that of what was to be made."""
+    with pytest.raises(ConfigError, match=r"^thing\.name: expected 1 to 128 letters"):
+        Names().claim("", "thing", "two words", {}, Thing)
 
 
 def test_forgotten_names_are_made_anew() -> None:

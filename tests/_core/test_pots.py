@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from _worlds import in_child
-from svcgov._core._budget import Budget, Tally, _forked
+from svcgov._core._budget import Budget, Tally
 from svcgov.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_tokens_do_not_fall_below_nothing(clock: ManualClock) -> None:
     assert budget.snapshot()["tokens"] == 1.5
 
 
-@pytest.mark.parametrize(("given", "kept"), [(0.5466, 0.546), (1.001, 1.001), (0.001, 0.001), (3, 3.0)])
+@pytest.mark.parametrize(("given", "kept"), [(0.5466, 0.546), (1.001, 1.001), (0.001, 0.001), (1000, 1000.0)])
 def test_the_part_of_a_token_is_cut_to_three_decimals(given: float, kept: float, clock: ManualClock) -> None:
     """As in gRPC; whole thousandths are kept as they are."""
     assert tokens(clock, token_ratio=given).settings.token_ratio == kept
@@ -101,6 +101,16 @@ def test_time_puts_no_tokens_back(clock: ManualClock) -> None:
     budget.charge()
     clock.advance(3600)
     assert budget.snapshot()["tokens"] == 3
+
+
+@pytest.mark.parametrize(("tokens", "left"), [(2, 0), (2.002, 1), (4, 1), (4.002, 2), (10, 4)])
+def test_what_is_left_is_how_many_failures_may_still_be_followed_by_an_attempt(
+    tokens: float, left: int, clock: ManualClock
+) -> None:
+    """In a row; to the thousandth of a token, since exactly a half is too few."""
+    budget = Budget({"kind": "tokens", "tokens": tokens}, clock=clock)
+    assert budget.snapshot()["left"] == left
+    assert [budget.try_withdraw() for _ in range(left + 1)] == [True] * left + [False]
 
 
 # -- in flight ---------------------------------------------------------------------------------------------------------
@@ -134,14 +144,25 @@ def test_an_attempt_that_is_over_makes_room(clock: ManualClock) -> None:
     assert granted(budget) == 1
 
 
-def test_what_a_finaliser_gives_back_is_taken_at_the_next_look(clock: ManualClock) -> None:
-    """It takes no lock, since it may run while this very thread holds it."""
+def test_giving_back_takes_no_lock(clock: ManualClock) -> None:
+    """The collector may do it while this very thread holds it; it is taken in at the next look."""
     budget = in_flight(clock)
     (stay,) = begun(budget, 1)
     pot = budget.take()
+    assert pot is not None
     with budget._lock:
-        budget.dropped(stay, pot)
+        stay.end(good=False)
+        budget.put(pot)
     assert budget.snapshot() == {"in_flight": 0, "held": 0, "left": 1}
+
+
+def test_what_is_given_back_does_not_pile_up(clock: ManualClock) -> None:
+    """Each call that begins takes in what those before it gave back."""
+    budget = in_flight(clock)
+    for _ in range(100):
+        (stay,) = begun(budget, 1)
+        stay.end(good=True)
+    assert len(budget._returns) == 1
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
@@ -150,7 +171,8 @@ def test_what_a_finaliser_gives_back_is_taken_at_the_next_look(clock: ManualCloc
 def test_min_per_second_is_another_way_to_say_min_retries(clock: ManualClock) -> None:
     """So many for each second of the window, in whole attempts."""
     assert Budget({"min_per_second": 0.5, "ttl": 5}, clock=clock).settings.min_retries == 2
-    assert Budget({"min_per_second": 10}, clock=clock).settings.min_retries == 100
+    assert Budget({"min_per_second": 0}, clock=clock).settings.min_retries == 0
+    assert Budget({"min_per_second": 1000}, clock=clock).settings.min_retries == 10_000
 
 
 @pytest.mark.parametrize(
@@ -236,10 +258,29 @@ def test_a_budget_begins_anew_in_a_child(kind: str, clock: ManualClock) -> None:
     budget = Budget({"kind": kind}, clock=clock)
     (stay,) = begun(budget, 1)
     assert budget.try_withdraw()
-    budget.dropped(stay, None)
+    stay.end(good=False)
     budget._lock.acquire()
-    _forked()
+    budget.forked()
     shown = budget.snapshot()
     assert shown.get("in_flight", 0) == shown.get("held", 0) == 0
     assert shown.get("withdrawn", 1) == 1
     assert shown.get("tokens", 9) == 9
+
+
+@pytest.mark.parametrize("kind", ["window", "in-flight", "tokens"])
+def test_a_budget_goes_on_from_a_snapshot_with_an_empty_window(kind: str, clock: ManualClock) -> None:
+    """Nothing is under way where the process was brought to; calls of the old place are no deposits. Tokens are kept."""
+    budget, tally = Budget({"kind": kind}, clock=clock), Tally()
+    budget.join(tally)
+    (stay,) = begun(budget, 1)
+    tally.calls = 100
+    assert budget.try_withdraw()
+    clock.restored()
+    rest: dict[str, Any] = {
+        "window": {"deposited": 0, "withdrawn": 0, "left": 3},
+        "in-flight": {"in_flight": 0, "held": 0, "left": 3},
+        "tokens": {"tokens": 9, "left": 3},
+    }
+    assert budget.snapshot() == rest[kind]
+    stay.end(good=False)
+    assert budget.snapshot() == rest[kind]

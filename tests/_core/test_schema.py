@@ -13,29 +13,32 @@ from svcgov._core._schema import Settings, choice, custom, duration, flag, integ
 from svcgov.errors import ConfigError
 
 
-class Example(Settings):
-    """One of each."""
+def example() -> type[Settings]:
+    """Settings with one of each."""
 
-    count: int = integer(low=1, high=5000)
-    few: int | None = integer(default=None, low=0, high=9, optional=True)
-    factor: float = real(default=2.0, low=1, high=10)
-    share: float | None = ratio(default=0.5, optional=True)
-    jitter: float = ratio(default=0.0, zero=True)
-    wait: float = duration(default=1.0, low=0.001, high=60)
-    pause: float = duration(default=0.0, zero=True)
-    most: float | None = duration(default=None, optional=True)
-    loud: bool = flag(default=False)
-    order: str = choice("fifo", "lifo", default="fifo")
-    colour: str = custom(lambda value, path: str(value).lower(), default="blue")
+    class Example(Settings):
+        count: int = integer(low=1, high=5000)
+        few: int | None = integer(default=None, low=0, high=9, optional=True)
+        factor: float = real(default=2.0, low=1, high=10)
+        share: float | None = ratio(default=0.5, optional=True)
+        jitter: float = ratio(default=0.0, zero=True)
+        wait: float = duration(default=1.0, low=0.001, high=60)
+        pause: float = duration(default=0.0, zero=True)
+        most: float | None = duration(default=None, optional=True)
+        loud: bool = flag(default=False)
+        order: str = choice("fifo", "lifo", default="fifo")
+        colour: str = custom(lambda value, path: str(value).lower(), default="blue")
 
-    def check(self, path: str) -> None:
-        if self.few is not None and self.few > self.count:
-            raise ConfigError(f"{path}.few", self.few, "no more than count")
+        def check(self, path: str) -> None:
+            if self.few is not None and self.few > self.count:
+                raise ConfigError(f"{path}.few", self.few, "no more than count")
+
+    return Example
 
 
-def read(**given: Any) -> Example:
+def read(**given: Any) -> Any:
     """The settings, with the one that has no default."""
-    return Example.of({"count": 1, **given}, "place")
+    return example().of({"count": 1, **given}, "place")
 
 
 def refused(**given: Any) -> tuple[str, Any, str]:
@@ -68,7 +71,9 @@ def test_what_is_not_given_is_at_its_default() -> None:
         ("count", 5000, 5000),
         ("few", 1, 1),
         ("few", None, None),
+        ("factor", 1, 1.0),
         ("factor", 3, 3.0),
+        ("factor", 10, 10.0),
         ("share", 1, 1.0),
         ("share", None, None),
         ("jitter", 0, 0.0),
@@ -95,6 +100,7 @@ def test_a_right_value_is_read(name: str, said: Any, meant: Any) -> None:
         ("count", 0, "an integer >= 1"),
         ("count", 5001, "an integer from 1 to 5_000"),
         ("count", "3", "an integer from 1 to 5_000"),
+        ("count", 1.0, "an integer from 1 to 5_000"),
         ("count", 3.0, "an integer from 1 to 5_000"),
         ("count", True, "an integer from 1 to 5_000"),
         ("count", None, "an integer from 1 to 5_000"),
@@ -108,6 +114,7 @@ def test_a_right_value_is_read(name: str, said: Any, meant: Any) -> None:
         ("share", -0.5, "a share above 0 to 1"),
         ("share", 50, "a share above 0 to 1 (did you mean 0.5?)"),
         ("share", 1.5, "a share above 0 to 1 (did you mean 0.015?)"),
+        ("share", 100, "a share above 0 to 1 (did you mean 1?)"),
         ("share", 101, "a share above 0 to 1"),
         ("share", True, "a share above 0 to 1"),
         ("jitter", 10, "a share from 0 to 1 (did you mean 0.1?)"),
@@ -140,7 +147,7 @@ def test_what_is_not_a_number_is_no_number(name: str) -> None:
 def test_a_missing_value_is_asked_for() -> None:
     """Where no default would be safe."""
     with pytest.raises(ConfigError, match=r"^place\.count: expected a value \(it has no default that would be safe\), got None$"):
-        Example.of({}, "place")
+        example().of({}, "place")
 
 
 @pytest.mark.parametrize(
@@ -155,9 +162,19 @@ def test_an_unknown_name_is_an_error_with_a_hint(name: Any, near: str | None) ->
     assert expected == f"one of {known}{f' (did you mean {near}?)' if near else ''}"
 
 
+def test_what_others_call_it_is_known_although_its_letters_are_others() -> None:
+    """Where there is such a setting."""
+
+    class Trying(Settings):
+        attempts: int = integer(default=3, low=1, high=9)
+
+    with pytest.raises(ConfigError, match=r"did you mean attempts\?"):
+        Trying.of({"max_retries": 2}, "trying")
+
+
 def refused_by_name(name: Any) -> tuple[str, Any, str]:
     with pytest.raises(ConfigError) as wrong:
-        Example.of({"count": 1, name: "x"}, "place")
+        example().of({"count": 1, name: "x"}, "place")
     return wrong.value.path, wrong.value.value, wrong.value.expected
 
 

@@ -19,7 +19,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter with a GIL that nobody watches, whatever runs these tests."""
     monkeypatch.setattr(_threads, "_GIL", True)
     monkeypatch.setattr(sys, "gettrace", lambda: None)
-    monkeypatch.setattr(sys, "monitoring", SimpleNamespace(get_tool=lambda slot: None), raising=False)
+    monkeypatch.setattr(sys, "monitoring", SimpleNamespace(get_tool=([None] * 6).__getitem__), raising=False)
 
 
 def machines() -> tuple[type, type]:
@@ -48,7 +48,8 @@ def test_under_a_line_tracer_the_locked_variants_are_made(monkeypatch: pytest.Mo
 
 def test_under_monitoring_the_locked_variants_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """From Python 3.12 on, debuggers and coverage tools come by that way."""
-    monkeypatch.setattr(sys, "monitoring", SimpleNamespace(get_tool={1: "coverage"}.get))
+    tools = [None, "coverage", None, None, None, None]
+    monkeypatch.setattr(sys, "monitoring", SimpleNamespace(get_tool=tools.__getitem__))
     assert machines() == (LockedSeats, LockedGcra)
 
 

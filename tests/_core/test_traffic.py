@@ -21,7 +21,7 @@ ORDER = Invocation(
     path="/orders/17",
     client="192.0.2.7",
     colour="blue",
-    headers={"x-tier": "gold", "cookie": 'theme=dark; session="s1"; bare'},
+    headers={"x-tier": "gold", "cookie": 'theme=dark; session="s1"; bare; shop:cart=Xa=b'},
 )
 
 
@@ -38,10 +38,12 @@ ORDER = Invocation(
         ({"path": {"suffix": "/18"}}, False),
         ({"path": {"exact": "/orders/17"}}, True),
         ({"path": {"exact": "/orders"}}, False),
+        ({"path": {"exact": "/17"}}, False),
         ({"path": {"regex": r"/\d+$"}}, True),
         ({"path": {"regex": r"^orders"}}, False),
         ({"path": {"prefix": "/orders", "suffix": "/18"}}, False),
         ({"path": {"prefix": "/orders"}, "method": "GET"}, False),
+        ({"method": "GET", "path": {"prefix": "/orders"}}, False),
         ({"path": {"prefix": "/orders"}, "method": "POST"}, True),
         ({"colour": "blue", "trigger": "http", "client": "192.0.2.7"}, True),
         ({"colour": {"empty": False}}, True),
@@ -53,6 +55,8 @@ ORDER = Invocation(
         ({"cookie:session": "s1"}, True),
         ({"cookie:them": "dark"}, False),
         ({"cookie:bare": {"empty": True}}, True),
+        ({"cookie:none": {"empty": True}}, True),
+        ({"cookie:shop:cart": "Xa=b"}, True),
     ],
 )
 def test_a_table_says_which_calls_are_meant(table: dict[str, Any], meant: bool) -> None:
@@ -62,7 +66,9 @@ def test_a_table_says_which_calls_are_meant(table: dict[str, Any], meant: bool) 
 
 def test_nothing_is_known_outside_of_any_call() -> None:
     """What an invocation has not is empty."""
-    assert Traffic({"path": {"empty": True}, "colour": {"empty": True}}, "when").holds(Invocation())
+    for name in ("path", "colour", "header:x-tier", "cookie:theme"):
+        assert Traffic({name: {"empty": True}}, "when").holds(Invocation())
+        assert not Traffic({name: {"prefix": "a"}}, "when").holds(Invocation())
 
 
 def test_a_regular_expression_sees_so_much_of_a_value_and_no_more() -> None:
@@ -95,6 +101,23 @@ def test_equal_tables_are_equal_settings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ({}, {}),
+        ({"verb": "GET"}, "verb"),
+        ({"path": 3}, 3),
+        ({"path": {"starts": "/a"}}, "/a"),
+        ({"path": {"regex": "("}}, "("),
+    ],
+)
+def test_what_is_refused_is_shown(table: dict[str, Any], value: object) -> None:
+    """The name where that is wrong, or what was said of it."""
+    with pytest.raises(ConfigError) as wrong:
+        Traffic(table, "when")
+    assert wrong.value.value == value
+
+
+@pytest.mark.parametrize(
     ("table", "message"),
     [
         ({}, "bulkhead.when: expected at least one thing that has to be so"),
@@ -121,5 +144,6 @@ def test_a_table_that_cannot_be_is_refused_where_it_stands(table: dict[Any, Any]
 
 def test_when_is_a_function_or_a_table() -> None:
     """Nothing else."""
-    with pytest.raises(ConfigError, match="a function of the call"):
+    with pytest.raises(ConfigError, match="a function of the call") as wrong:
         bulkhead(2, when=3)  # type: ignore[arg-type]
+    assert wrong.value.value == 3

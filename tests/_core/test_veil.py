@@ -63,9 +63,11 @@ def test_a_package_that_is_loaded_costs_nothing_and_is_not_hidden() -> None:
 
 
 def test_a_module_that_is_loaded_is_returned_as_it_is() -> None:
-    """Nothing is imported, so nothing is hidden."""
-    loaded = importlib.import_module("veiled_wants")
+    """Nothing is imported, so nothing is hidden, and the finders are the same list as before."""
+    loaded, finders = importlib.import_module("veiled_wants"), sys.meta_path
+    del sys.modules["veiled_optional"]
     module, hidden = import_without("veiled_wants", "veiled_optional")
+    assert sys.meta_path is finders
     assert module is loaded
     assert hidden == ()
 
@@ -76,6 +78,8 @@ def test_an_import_that_fails_leaves_no_veil() -> None:
         import_without("veiled_broken", "veiled_optional")
     with pytest.raises(ModuleNotFoundError, match="veiled_nowhere"):
         import_without("veiled_nowhere", "veiled_optional")
+    with pytest.raises(ModuleNotFoundError, match="veiled_optional is left for later"):
+        import_without("veiled_optional", "veiled_optional")
     assert importlib.import_module("veiled_optional").here
 
 

@@ -303,9 +303,10 @@ def test_a_full_gate_refuses_a_block(world: World) -> None:
     """As it refuses a call, and the time that the block would have had is not counted."""
     gate = bulkhead(1, clock=world.clock)
     call = world.block(gate, Takes(1, lambda: world.name))
-    gate.machine.used = 1
+    machine: Any = gate.machine
+    machine.used = 1
     call.fails(BulkheadFullError)
-    gate.machine.used = 0
+    machine.used = 0
     assert call() == world.name
 
 

@@ -247,6 +247,29 @@ def test_a_loop_is_not_kept_by_its_lane() -> None:
     assert asyncio.run(call()) is not None
 
 
+def test_a_loop_that_was_closed_with_calls_under_way_is_let_go() -> None:
+    """When another loop comes by: what is under way would hold its lane, and the lane what is under way."""
+
+    @timeout(9)
+    async def call(hang: bool) -> None:
+        if hang:
+            await forever()
+
+    async def main() -> None:
+        asyncio.get_running_loop().create_task(call(True))
+        await turns()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *said: None)  # that a task was destroyed
+    gone = weakref.ref(loop)
+    loop.run_until_complete(main())
+    loop.close()
+    del loop
+    asyncio.run(call(False))
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_timer_whose_loop_has_gone_is_not_armed() -> None:
     """There is nobody left to cancel."""
     loop = asyncio.new_event_loop()

@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from _hanging import threaded, until
-from _worlds import in_child, in_threads
+from _worlds import Facts, in_child, in_threads
 from svcgov._shells._workers import Job, Pool, Worker
 from svcgov.errors import BulkheadFullError, CallTimeoutError
+from svcgov.facts import WorkersAbandoned
+from svcgov.testing import ManualClock
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -146,3 +148,59 @@ def test_the_pool_begins_anew_in_a_child() -> None:
     assert (pool.alive, pool.abandoned, pool._free) == (0, 0, [])
     assert pool._lock.acquire(blocking=False)
     pool._lock.release()
+
+
+def test_many_calls_left_behind_are_told_once_a_minute(gate: threading.Event, pool: Pool) -> None:
+    """From half of the workers that there may be; a call that is left behind for the first time is none too many."""
+    pool.most = 4
+    clock, facts = ManualClock(), Facts()
+    limit = threaded(0.02, clock)
+    limit.listen(facts, WorkersAbandoned)
+    told = []
+    for pause in (0, 0, 59, 1):
+        clock.advance(pause)
+        with pytest.raises(CallTimeoutError):
+            limit(gate.wait)(20)
+        told.append(len(facts))
+    assert told == [0, 1, 1, 2]
+    assert [(fact.policy, fact.abandoned, fact.most, fact.at) for fact in facts] == [  # type: ignore[attr-defined]  # as they have
+        ("timeout", 2, 4, 0.0),
+        ("timeout", 4, 4, 60.0),
+    ]
+
+
+def test_workers_that_are_nearly_all_lost_are_told_to_nobody_where_nobody_listens(gate: threading.Event, pool: Pool) -> None:
+    """Nothing is made of it, and the caller has its time-out."""
+    pool.most = 1
+    with pytest.raises(CallTimeoutError):
+        threaded(0.02)(gate.wait)(20)
+    assert pool.abandoned == 1
+
+
+def test_a_clock_that_is_another_ones_does_not_silence_it(pool: Pool) -> None:
+    """Policies in tests have clocks of their own: a minute is over when it cannot be going on."""
+    pool.most = 0
+    assert [pool.burdened(now) for now in (1e6, 1e6 + 1, 5.0, 64.0, 65.0)] == [True, False, True, False, True]
+
+
+def test_a_call_that_forks_ends_in_the_child_on_a_worker_that_nobody_has_counted(pool: Pool) -> None:
+    """It is the only thread there; it can be used again, and its end is no less than nobody."""
+    pool.idle = 0.05
+    held = threading.Event()
+
+    def forks() -> int:
+        pool.forget()  # as in the child
+        held.wait(10)
+        return 1
+
+    job = Job(forks)
+    assert pool.start(job)
+    until(lambda: pool.alive == 0)
+    assert pool.leave(job)
+    pool.forget()
+    held.set()
+    until(lambda: pool._free)
+    assert (pool.abandoned, pool.alive) == (0, 0)
+    assert threaded()(threading.get_ident)() != threading.get_ident()
+    until(lambda: not pool._free)
+    assert pool.alive == 0

@@ -20,6 +20,15 @@ def test_without_a_name_each_is_its_own() -> None:
     assert isinstance(budget(), Budget)
 
 
+def test_a_budget_without_a_name_reads_the_clock_it_is_given(clock: ManualClock) -> None:
+    """What was paid in is gone when the window has passed on it."""
+    own = budget(min_retries=0, clock=clock)
+    own.deposit()
+    assert own.snapshot()["deposited"] == 1.0
+    clock.advance(10)
+    assert own.snapshot()["deposited"] == 0.0
+
+
 def test_one_name_is_one_budget(clock: ManualClock) -> None:
     """A name alone refers to what exists; so does a retry that names it."""
     payments = budget("payments", ratio=0.5, clock=clock)
@@ -42,6 +51,13 @@ def test_the_name_is_in_the_error() -> None:
         budget("payments", ratio=50)
     with pytest.raises(ConfigError, match=r"^budget\.name: expected"):
         budget("no spaces")
+
+
+def test_a_budget_that_a_retry_named_goes_by_that_name() -> None:
+    """Where a setting of it is refused."""
+    retry(on=KeyError, budget="payments")
+    with pytest.raises(ConfigError, match=r"^payments\.ratio: expected"):
+        budget("payments", ratio=50)
 
 
 def test_the_calls_of_all_retries_that_name_it_are_its_deposits(clock: ManualClock) -> None:

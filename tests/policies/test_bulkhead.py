@@ -204,6 +204,15 @@ def test_a_refusal_is_told(facts: Facts, world: World) -> None:
     assert facts == [CallRefused(policy="payments", at=3.0, kind="bulkhead", reason="full")]
 
 
+def test_a_bulkhead_that_observes_says_that_it_refused_nobody(facts: Facts, world: World) -> None:
+    """The call is through; the fact says that it would not have been."""
+    gate = bulkhead(1, mode="observe", clock=world.clock)
+    gate.listen(facts)
+    with gate:
+        assert world.governed(gate, "through")() == "through"
+    assert [(fact.reason, fact.observed) for fact in facts.of(CallRefused)] == [("full", True)]
+
+
 def test_a_listener_that_raises_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The refusal is the same, the permits are the same, and it is said once on standard error."""
     gate = bulkhead(1, clock=world.clock)

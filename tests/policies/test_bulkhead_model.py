@@ -13,26 +13,36 @@ from svcgov.errors import BulkheadFullError, CallTimeoutError, CircuitOpenError,
 from svcgov.policies.bulkhead import LockedSeats, Seats
 from svcgov.testing import ManualClock
 
-ENDS = [None, OSError(), CallTimeoutError("t", "total", 1), CircuitOpenError("c", "open"), CancelledError(), KeyboardInterrupt()]
+ENDS = [
+    None, OSError(), CallTimeoutError("t", "total", 1), CircuitOpenError("c", "open"), CancelledError(), KeyboardInterrupt(),
+    GeneratorExit(),
+]  # fmt: skip
 
 
 class BulkheadModel(RuleBasedStateMachine):
-    """Calls come, go in any order, and are refused; limits change while they are inside."""
+    """Calls come, go in any order, and are refused; limits and machines change while they are inside."""
 
     @initialize(limit=st.integers(1, 4), locked=st.booleans())
     def begin(self, limit: int, locked: bool) -> None:
         self.clock = ManualClock()
         self.gate = bulkhead(limit, clock=self.clock)
         self.gate.machine = (LockedSeats if locked else Seats)(self.gate, limit)
+        self.machines: list[Any] = [self.gate.machine]  # that functions hold
         self.limit = limit
+        self.more: dict[str, Any] = {}
         self.inside: list[Any] = []
+        self.of_old: list[Any] = []  # permits of before a fork or a snapshot
         self.refused = 0
 
-    @rule(behind=st.sampled_from([0.0, 0.001, 5.0]))
-    def admit(self, behind: float) -> None:
+    def machine(self, data: st.DataObject) -> Any:
+        """One that a function may hold: that of now, or one of before."""
+        return data.draw(st.sampled_from(self.machines))
+
+    @rule(behind=st.sampled_from([0.0, 0.001, 5.0]), data=st.data())
+    def admit(self, behind: float, data: st.DataObject) -> None:
         """A call comes, perhaps with an old reading of the clock: in iff fewer than the limit are inside."""
         try:
-            permit = self.gate.machine.admit(self.clock.monotonic() - behind)
+            permit = self.machine(data).admit(self.clock.monotonic() - behind)
         except BulkheadFullError:
             assert len(self.inside) >= self.limit
             self.refused += 1
@@ -45,18 +55,40 @@ class BulkheadModel(RuleBasedStateMachine):
     def settle(self, data: st.DataObject, end: BaseException | None) -> None:
         """Any of the calls under way ends, in any way."""
         permit = self.inside.pop(data.draw(st.integers(0, len(self.inside) - 1)))
-        self.gate.machine.settle(permit, end, self.clock.monotonic())
+        self.machine(data).settle(permit, end, self.clock.monotonic())
 
-    @rule(end=st.sampled_from(ENDS))
-    def settle_a_foreign_permit(self, end: BaseException | None) -> None:
-        """What this gate did not hand out gives nothing back."""
-        self.gate.machine.settle(object(), end, self.clock.monotonic())
+    @rule(end=st.sampled_from(ENDS), data=st.data())
+    def settle_a_foreign_permit(self, end: BaseException | None, data: st.DataObject) -> None:
+        """What this gate did not hand out, or not in this term, gives nothing back."""
+        for permit in (object(), *self.of_old):
+            self.machine(data).settle(permit, end, self.clock.monotonic())
 
     @rule(limit=st.integers(1, 5))
     def resize(self, limit: int) -> None:
         """Another limit, in force at the next call."""
-        self.gate.reconfigure({"limit": limit})
+        self.gate.reconfigure({"limit": limit, **self.more})
         self.limit = limit
+
+    @rule(mode=st.sampled_from(["observe", "off", "enforce"]))
+    def change_the_mode(self, mode: str) -> None:
+        """It is for the frames to see to; whoever is inside stays."""
+        self.more["mode"] = mode
+        self.gate.reconfigure({"limit": self.limit, **self.more})
+
+    @rule()
+    def get_a_room(self) -> None:
+        """For nobody to wait in; those inside keep their places, and functions that hold the old machine go on."""
+        self.gate.reconfigure({"limit": self.limit, **self.more, "max_wait": 1})
+        self.gate.reconfigure({"limit": self.limit, **self.more})
+        if self.gate.machine not in self.machines:
+            self.machines.append(self.gate.machine)
+
+    @rule(how=st.sampled_from(["forked", "restored"]))
+    def begin_a_term(self, how: str) -> None:
+        """Nobody is inside any more, and who was gives nothing back."""
+        getattr(self.gate, how)()
+        self.of_old += self.inside
+        self.inside = []
 
     @rule(limit=st.sampled_from([0, -1, True, "3", 2.0, None, 100_001]))
     def resize_wrongly(self, limit: Any) -> None:

@@ -33,6 +33,7 @@ class RoomModel(RuleBasedStateMachine):
         self.inside: list[tuple[Any, int]] = []
         self.queue: list[Waiting] = []
         self.refused = 0
+        self.more: dict[str, Any] = {}
 
     @property
     def used(self) -> int:
@@ -64,7 +65,8 @@ class RoomModel(RuleBasedStateMachine):
         try:
             assert not answer.join(lambda: woken.append(True))
         except BulkheadFullError as error:
-            assert (error.reason, len(self.queue)) == ("queue_full", self.most)
+            assert error.reason == "queue_full"
+            assert len(self.queue) >= self.most
             self.refused += 1
         else:
             self.queue.append(Waiting(answer, cost, woken))
@@ -103,10 +105,38 @@ class RoomModel(RuleBasedStateMachine):
             assert not one.waiter.over()
         self.let_in()
 
+    @rule(how=st.sampled_from(["forked", "restored"]), data=st.data())
+    def begin_a_term(self, how: str, data: st.DataObject) -> None:
+        """Nobody is inside. Who waits comes in, or is gone in a child; permits of before give nothing back."""
+        getattr(self.gate, how)()
+        gone, self.inside = self.inside, []
+        if how == "forked":
+            left, self.queue = self.queue, []
+            for one in left:
+                assert not one.waiter.over()
+                one.waiter.abandon()
+        self.let_in()
+        for permit, _ in gone:
+            self.gate.machine.settle(permit, GeneratorExit(), 0.0)
+
+    @rule(seconds=st.sampled_from([0.0, 3600.0]), wall=st.sampled_from([-7200, 7200]))
+    def let_time_pass(self, seconds: float, wall: int) -> None:
+        """A freeze, and a wall clock that steps: only who waits looks at the time."""
+        self.clock.freeze(seconds)
+        self.clock.step_wall(wall)
+
+    @rule(order=st.sampled_from(["fifo", "lifo"]), most=st.integers(0, 4), mode=st.sampled_from(["observe", "enforce"]))
+    def change_the_room(self, order: str, most: int, mode: str) -> None:
+        """Who is next, and how many may wait, from now on; who waits stays."""
+        self.more = {"order": order, "max_waiting": most, "mode": mode}
+        self.most, self.newest_first = most, order == "lifo"
+        self.gate.reconfigure({"limit": self.limit, **self.more})
+        self.let_in()
+
     @rule(limit=st.integers(1, 6))
     def resize(self, limit: int) -> None:
         """A larger limit lets in who waits; a smaller one takes no place away."""
-        self.gate.reconfigure({"limit": limit})
+        self.gate.reconfigure({"limit": limit, **self.more})
         self.limit = limit
         self.let_in()
 

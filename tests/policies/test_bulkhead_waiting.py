@@ -12,8 +12,8 @@ import pytest
 from _worlds import AsyncWorld, Facts, World, deadline, hasty_switches, in_threads
 from svcgov import Pipeline, bulkhead, timeout
 from svcgov._core._call import Wait
-from svcgov.errors import BulkheadFullError, CallTimeoutError, ConfigError
-from svcgov.facts import CallRefused, PredicateFailed
+from svcgov.errors import BulkheadFullError, CallTimeoutError
+from svcgov.facts import CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,9 +118,9 @@ def test_one_more_than_may_wait_is_refused_at_once(world: World) -> None:
 def test_ten_times_the_limit_may_wait() -> None:
     """Unless it is said otherwise; also after the limit has changed."""
     gate = bulkhead(3, max_wait=5)
-    assert gate.machine.max_waiting == 30  # type: ignore[union-attr]
+    assert gate.machine.max_waiting == 30
     gate.reconfigure({"limit": 4})
-    assert gate.machine.max_waiting == 40  # type: ignore[union-attr]
+    assert gate.machine.max_waiting == 40
 
 
 def test_a_plain_function_on_a_loop_does_not_wait() -> None:
@@ -268,11 +268,6 @@ def test_a_larger_limit_lets_waiting_calls_in() -> None:
     assert came == [0, 1, 2, 3]
 
 
-def cost_of(call: Any) -> int:
-    """What the call was called with."""
-    return int(call.args[0])
-
-
 def test_a_place_that_comes_free_before_the_wait_has_begun_is_taken() -> None:
     """Between the answer of the gate and the queue somebody has left."""
     gate = bulkhead(1, max_wait=1)
@@ -291,96 +286,6 @@ def test_a_foreign_permit_gives_nothing_back() -> None:
     for foreign in (object(), other.machine.admit(0.0)):
         gate.machine.settle(foreign, None, 0.0)
     assert [one.snapshot()["in_use"] for one in (gate, other)] == [1, 1]
-
-
-# -- weights -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_call_takes_as_many_places_as_it_costs(world: World) -> None:
-    """By a function of the call, in the order of the queue."""
-    gate = bulkhead(5, cost=cost_of, clock=world.clock)
-    call = world.governed(gate, lambda cost: gate.snapshot()["in_use"])
-    assert [call(cost) for cost in (1, 5)] == [1, 5]
-    permit = gate.machine.admit(0.0, type("Call", (), {"args": (3,)}))
-    assert call(2) == 5
-    with pytest.raises(BulkheadFullError):
-        call(3)
-    for _ in range(2):
-        gate.machine.settle(permit, None, 0.0)
-    assert gate.snapshot() == {"limit": 5, "in_use": 0, "waiting": 0, "refused": 1}
-
-
-def test_a_whole_number_is_the_cost_of_every_call(world: World) -> None:
-    """Of five places two calls take four."""
-    gate = bulkhead(5, cost=2, clock=world.clock)
-    with gate, gate:
-        world.governed(gate).fails(BulkheadFullError)
-    with pytest.raises(ConfigError):
-        gate.reconfigure({"limit": 1})
-    gate.reconfigure({"cost": 3})
-    with gate:
-        world.governed(gate).fails(BulkheadFullError)
-
-
-@pytest.mark.parametrize("wrong", [0, 6, True, "2", None, ValueError("unknown")], ids=repr)
-def test_a_cost_that_cannot_be_is_told_and_is_one(wrong: Any, facts: Facts, world: World) -> None:
-    """The call goes on: it is not to blame."""
-
-    def cost(call: Any) -> Any:
-        if isinstance(wrong, Exception):
-            raise wrong
-        return wrong
-
-    gate = bulkhead(5, cost=cost, clock=world.clock)
-    gate.listen(facts)
-    assert world.governed(gate, lambda: gate.snapshot()["in_use"])() == 1
-    assert [fact.setting for fact in facts.of(PredicateFailed)] == ["cost"]
-
-
-def test_one_who_costs_little_comes_in_when_one_who_costs_much_gives_up() -> None:
-    """He stood before him, and there was no getting past."""
-    gate = bulkhead(2, max_wait=5, cost=cost_of)
-    came = []
-
-    @gate
-    async def enter(cost: int) -> None:
-        came.append(cost)
-
-    async def main() -> None:
-        async with bulkheaded(gate):
-            much, little = asyncio.create_task(enter(2)), asyncio.create_task(enter(1))
-            await asyncio.sleep(0)
-            assert gate.snapshot()["waiting"] == 2
-            much.cancel()
-            await little
-
-    asyncio.run(main())
-    assert came == [1]
-
-
-class bulkheaded:  # noqa: N801  # a block that costs one place
-    """One place of *gate* is taken."""
-
-    def __init__(self, gate: Bulkhead) -> None:
-        self.machine = gate.machine
-
-    async def __aenter__(self) -> None:
-        self.permit = self.machine.admit(0.0, type("Call", (), {"args": (1,)}))
-
-    async def __aexit__(self, *of: object) -> None:
-        self.machine.settle(self.permit, None, 0.0)
-
-
-def test_a_bulkhead_without_a_room_gets_none_in_use() -> None:
-    """The functions that it governs cannot wait; it says so, and a room that is there may be closed and opened."""
-    with pytest.raises(ConfigError, match=r"bulkhead\.max_wait: expected 0, as it was made with"):
-        bulkhead(1).reconfigure({"max_wait": 1})
-    with pytest.raises(ConfigError, match=r"bulkhead\.cost: expected 1, as it was made with"):
-        bulkhead(2).reconfigure({"cost": 2})
-    gate = bulkhead(1, max_wait=1)
-    gate.reconfigure({"max_wait": 0})
-    with gate, pytest.raises(BulkheadFullError, match="full"):
-        gate(lambda: None)()
 
 
 # -- many at once ------------------------------------------------------------------------------------------------------

@@ -20,17 +20,6 @@ def breaker(clock: ManualClock, **settings: Any) -> Any:
     return circuit_breaker(**{"window": 4, "min_calls": 4, "open_jitter": 0.0, "clock": clock, **settings})
 
 
-def test_five_threads_run_through_one_breaker_in_parallel() -> None:
-    """All five are inside at the same moment: they meet at a barrier that opens for five only."""
-    meeting = threading.Barrier(5)
-
-    @circuit_breaker
-    def meet() -> None:
-        meeting.wait(timeout=10)
-
-    assert in_threads(5, lambda number: meet()) == []
-
-
 def test_failing_calls_open_it(world: World) -> None:
     """Sync or async, an exception is a failure."""
     gate = breaker(world.clock)
@@ -41,32 +30,12 @@ def test_failing_calls_open_it(world: World) -> None:
     assert call.count == 4
 
 
-def test_the_call_that_opens_it_raises_its_own_error(world: World) -> None:
-    """The very same object, not a refusal in its place."""
-    gate, error = breaker(world.clock), ValueError("its own")
-    call = world.governed(gate, ConnectionError(), ConnectionError(), ConnectionError(), error)
-    call.fails(times=3)
-    assert call.fails(ValueError) == [error]
-    assert gate.current_state == "open"
-
-
 def test_good_calls_leave_it_closed(world: World) -> None:
     """A thousand answers, a thousand times through."""
     gate = breaker(world.clock)
     call = world.governed(gate, "answer")
     assert {call() for _ in range(1000)} == {"answer"}
     assert gate.current_state == "closed"
-
-
-def test_it_opens_at_the_very_threshold(world: World) -> None:
-    """Two of four at a rate of one half are enough: the comparison is >=."""
-    gate = breaker(world.clock)
-    call = world.governed(gate, OSError(), OSError(), "good", "good")
-    call.fails(times=2)
-    call()
-    assert gate.current_state == "closed"
-    call()
-    assert gate.current_state == "open"
 
 
 def test_below_the_threshold_it_stays_closed(world: World) -> None:
@@ -87,15 +56,6 @@ def test_it_does_not_open_below_the_minimum_of_calls(world: World) -> None:
     assert gate.current_state == "closed"
     assert gate.snapshot()["failure_rate"] is None
     call.fails(OSError)
-    assert gate.current_state == "open"
-    assert gate.snapshot()["failure_rate"] == 1.0
-
-
-def test_a_minimum_above_the_window_is_the_window(world: World) -> None:
-    """Five calls are all that a window of five can hold: then the rate is known, and decides."""
-    gate = breaker(world.clock, window=5, min_calls=10)
-    call = world.governed(gate, OSError())
-    call.fails(OSError, times=5)
     assert gate.current_state == "open"
     assert gate.snapshot()["failure_rate"] == 1.0
 
@@ -136,16 +96,6 @@ def test_the_wait_is_jittered_upwards_only(clock: ManualClock) -> None:
         assert refused.value.retry_after == pytest.approx(longest, abs=0.001)
 
 
-def test_half_open_lets_so_many_probes_through_and_no_more(clock: ManualClock) -> None:
-    """The third caller beside two probes is refused, and not told when to come back: nobody knows."""
-    gate = breaker(clock, half_open_calls=2)
-    gate.half_open()
-    with gate, gate, pytest.raises(CircuitOpenError) as refused, gate:
-        pass
-    assert refused.value.reason == "half_open"
-    assert refused.value.retry_after is None
-
-
 def test_good_probes_close_it(world: World) -> None:
     """As many as are needed, and then everything is as it was at first."""
     gate = breaker(world.clock, half_open_calls=3, open_for=5)
@@ -181,18 +131,6 @@ def test_half_open_is_decided_when_enough_outcomes_are_in(world: World) -> None:
     call()
     call()
     assert gate.current_state == "closed"
-
-
-def test_open_reads_open_until_a_call_comes(clock: ManualClock) -> None:
-    """Time alone changes no state, but `would_admit` says at once that a call would get in."""
-    gate = breaker(clock, open_for=5)
-    gate.open()
-    clock.advance(4.999)
-    assert not gate.would_admit()
-    clock.advance(0.001)
-    assert gate.current_state == "open"
-    assert gate.would_admit()
-    assert gate.current_state == "open"
 
 
 def test_a_lost_probe_does_not_block_for_ever(clock: ManualClock) -> None:
@@ -312,3 +250,17 @@ def test_a_slow_call_is_an_ordinary_call(world: World) -> None:
     call = world.governed(gate, Takes(3600, "late"))
     call()
     assert gate.snapshot()["calls"] == 1
+
+
+def test_without_arguments_it_is_a_decorator_itself(world: World) -> None:
+    """Each function has a state of its own."""
+    step, calls = world.scripted(OSError)
+    good, other = world.scripted(1)
+    governed, healthy = circuit_breaker(calls), circuit_breaker(other)
+    for _ in range(10):
+        with pytest.raises(OSError):
+            world.run(governed)
+    with pytest.raises(CircuitOpenError):
+        world.run(governed)
+    assert world.run(healthy) == 1
+    assert (len(step), len(good)) == (10, 1)

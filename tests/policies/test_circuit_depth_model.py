@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,17 +16,19 @@ from svcgov import Backoff, circuit_breaker, seconds
 from svcgov.errors import CircuitOpenError, ConfigError
 from svcgov.facts import CallRefused, CircuitChanged, ThresholdExceeded
 from svcgov.policies._circuit import Circuit, LockedCircuit
+from svcgov.policies._circuit_states import Terms
 from svcgov.testing import ManualClock
 
 TINY = 1 / 1024  # all times are multiples of it, so that sums of them are exact
 SLOW = 1.0
 RATES = st.sampled_from([None, 0.25, 0.5, 0.5, 1.0])
-ENDS = st.sampled_from(["good", "good", "good", "good", "failed", "failed", "ignored", "cancelled", "busy"])
+ENDS = st.sampled_from(["good", "good", "good", "good", "failed", "failed", "ignored", "cancelled", "collected", "busy"])
 ERRORS: dict[str, Any] = {
     "good": None,
     "failed": ValueError(),
     "ignored": KeyError(),
     "cancelled": KeyboardInterrupt(),
+    "collected": GeneratorExit(),
     "busy": Answer(503, Retry_After="6"),
 }
 WINDOWS = st.sampled_from([1, 3, 8, 10, 10.0, 2.5])
@@ -55,6 +58,10 @@ def as_given(own: dict[str, Any]) -> dict[str, Any]:
     first, factor, longest = own["open_for"]
     window = seconds(own["window"]) if isinstance(own["window"], float) else own["window"]
     return {**own, "window": window, "open_for": first if factor == 1 else Backoff(first, factor, longest, "none")}
+
+
+def deaf(fact: Any) -> None:
+    raise LookupError(fact)
 
 
 class DepthModel(RuleBasedStateMachine):
@@ -95,6 +102,7 @@ class DepthModel(RuleBasedStateMachine):
         self.breaker.machine = variant(self.breaker, self.breaker.settings)
         self.heard = Facts()
         self.breaker.listen(self.heard)
+        self.breaker.listen(deaf)
         self.model = Model(self.own, 0.0)
         self.refused = 0
         self.out: list[tuple[Any, Call]] = []
@@ -126,13 +134,16 @@ class DepthModel(RuleBasedStateMachine):
         self.out.append((permit, said))
         return True
 
-    def settle(self, which: int, end: str, *, again: bool = False) -> None:
+    def settle(self, which: int, end: str, *, again: bool = False, inside: bool = False) -> None:
+        """*inside* is by a finaliser, in the middle of what is done under the lock."""
         permit, call = self.out.pop(which)
-        machine, now, error = self.breaker.machine, self.clock.monotonic(), ERRORS[end]
+        machine: Any = self.breaker.machine
+        now, error = self.clock.monotonic(), ERRORS[end]
         if permit is not machine.calm or error is not None:
-            machine.settle(permit, error, call.told)
+            with machine.lock if inside else nullcontext():
+                machine.settle(permit, error, call.told)
         asked = 6.0 if end == "busy" else None
-        self.model.settle(call, "failed" if end == "busy" else end, now, asked)
+        self.model.settle(call, {"busy": "failed", "collected": "cancelled"}.get(end, end), now, asked)
         if again and call.alone:
             before = self.breaker.snapshot()
             machine.settle(permit, ValueError(), call.told)
@@ -161,10 +172,20 @@ class DepthModel(RuleBasedStateMachine):
             self.admit(behind)
 
     @precondition(lambda self: self.out)
-    @rule(which=st.integers(0, 100), end=ENDS, again=st.booleans())
-    def end_a_call(self, which: int, end: str, again: bool) -> None:
+    @rule(which=st.integers(0, 100), end=ENDS, again=st.booleans(), inside=st.booleans())
+    def end_a_call(self, which: int, end: str, again: bool, inside: bool) -> None:
         """Any that is out. A permit of its own may be given back twice."""
-        self.settle(which % len(self.out), end, again=again)
+        self.settle(which % len(self.out), end, again=again, inside=inside)
+
+    @rule(snapshot=st.booleans())
+    def another_process(self, snapshot: bool) -> None:
+        """A forked child, or one that goes on from a snapshot; calls that were under way end in it all the same."""
+        if snapshot:
+            self.breaker.restored()
+            self.model.restored(self.clock.monotonic())
+        else:
+            self.breaker.forked()
+            self.model.forked()
 
     @rule(wait=WAITS, frozen=st.booleans())
     def wait(self, wait: float, frozen: bool) -> None:
@@ -212,17 +233,28 @@ class DepthModel(RuleBasedStateMachine):
         self.model.tune(changed, self.clock.monotonic())
         self.calls(ends)
 
+    @rule()
+    def reconfigure_to_the_same(self) -> None:
+        """Changes nothing whatever."""
+        machine = self.breaker.machine
+        before = {name: getattr(machine, name) for name in Terms.__slots__ if name != "settings"}
+        self.breaker.reconfigure(as_given(self.own))
+        assert {name: getattr(machine, name) for name in before} == before
+
     # -- what must hold ----------------------------------------------------------------------------------------------
 
     @invariant()
     def agree(self) -> None:
         if not hasattr(self, "breaker"):
             return
-        model, machine, now = self.model, self.breaker.machine, self.clock.monotonic()
+        machine: Any = self.breaker.machine
+        model, now = self.model, self.clock.monotonic()
+        counts = machine.counts()  # whoever looks takes in what finalisers have left
+        assert machine.returns == []
         assert machine.state == model.state
         assert self.breaker.current_state == ("closed" if model.state == "ramping" else model.state)
         assert self.breaker.would_admit() is model.would_admit(now)
-        assert machine.counts() == model.counts(now)
+        assert counts == model.counts(now)
         assert self.breaker.snapshot()["refused"] == self.refused == len(self.heard.of(CallRefused))
         changes = [(fact.before, fact.after, fact.opening, fact.cause) for fact in self.heard.of(CircuitChanged)]
         assert changes == model.changes

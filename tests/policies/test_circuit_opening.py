@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +81,17 @@ def test_an_answer_that_asks_for_it_opens_it_at_once(status: int, world: World, 
     assert refusal.retry_after == 7
     (fact,) = facts.of(CircuitChanged)
     assert (fact.cause, fact.open_for, fact.calls, fact.failed, fact.opening) == ("answer", 7.0, 2, 1, 1)
+
+
+def test_an_answer_may_say_until_when(world: World) -> None:
+    """By the date, on the policies' clock."""
+    gate = breaker(world.clock, open_from_answer=True)
+    call = world.governed(gate, Answer(503, Retry_After=formatdate(world.clock.wall() + 7, usegmt=True)))
+    call.fails(Answer)
+    world.clock.advance(5.9)
+    assert not gate.would_admit()
+    world.clock.advance(1.1)
+    assert gate.would_admit()
 
 
 def test_no_answer_asks_for_more_than_the_longest(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from _worlds import garbage_of
 from svcgov import Pipeline, bulkhead, circuit_breaker, retry
-from svcgov.errors import CircuitOpenError, ConfigError
+from svcgov.errors import ConfigError
 from svcgov.facts import PredicateFailed
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ def is_false(result: object) -> bool:
 def breaker(clock: ManualClock, **settings: Any) -> Any:
     """A breaker of which two bad results in a row are enough, on *clock*."""
     return circuit_breaker(**{"consecutive_failures": 2, "on_result": is_false, "open_jitter": 0.0, "clock": clock, **settings})
-
-
-def test_bad_results_open_it(world: World) -> None:
-    """Each of them is returned; the third call is refused, and the function not reached."""
-    gate = breaker(world.clock)
-    call = world.governed(gate, False)
-    assert [call(), call()] == [False, False]
-    call.fails(CircuitOpenError)
-    assert call.count == 2
-    assert gate.snapshot()["failed"] == 2
 
 
 def test_good_results_and_errors_are_what_they_always_are(world: World) -> None:

@@ -47,6 +47,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"count_in_flight": True}, "count_in_flight", "slow_call_duration beside it: the time after which a call is slow"),
     ({"count_in_flight": 1, "slow_call_duration": 1}, "count_in_flight", "true or false"),
     ({"open_from_answer": "yes"}, "open_from_answer", "true or false"),
+    ({"on_result": ValueError}, "on_result", "a function of the result that is true for a bad one"),
     ({"mode": "metrics-only"}, "mode", "one of enforce, observe, off"),
     ({"force": "closed"}, "force", "open, or None"),
     ({"failure_rate": None}, "failure_rate", "a share above 0 to 1, since nothing else is given that opens it"),

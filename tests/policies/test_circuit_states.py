@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pybreaker
 import pytest
 
-from _worlds import Facts
 from svcgov import circuit_breaker
 from svcgov.errors import CircuitOpenError
 from svcgov.facts import CallRefused, CircuitChanged, ThresholdExceeded
 
 if TYPE_CHECKING:
-    from _worlds import World
+    from _worlds import Facts, World
     from svcgov.testing import ManualClock
 
 HELD = {"forced-open": {"force": "open"}, "disabled": {"mode": "off"}, "metrics-only": {"mode": "observe"}}
@@ -30,37 +29,6 @@ def hold(gate: Any, state: str, *, by: str) -> None:
         gate.reconfigure(HELD[state])
     else:
         {"forced-open": gate.force_open, "disabled": gate.disable, "metrics-only": gate.observe}[state]()
-
-
-@pytest.mark.parametrize("by", ["hand", "setting"])
-def test_forced_open_refuses_everything_for_good(by: str, world: World) -> None:
-    """However long one waits; the caller is not told when to come back, and each refusal is counted."""
-    gate = breaker(world.clock)
-    call = world.governed(gate, "answer")
-    hold(gate, "forced-open", by=by)
-    for _ in range(2):
-        (refusal,) = call.fails(CircuitOpenError)
-        assert isinstance(refusal, CircuitOpenError)
-        assert (refusal.reason, refusal.retry_after) == ("forced_open", None)
-        world.clock.advance(1e6)
-    assert not gate.would_admit()
-    assert (gate.current_state, gate.snapshot()["refused"], gate.snapshot()["calls"]) == ("forced-open", 2, 0)
-    assert call.count == 0
-
-
-@pytest.mark.parametrize("by", ["hand", "setting"])
-def test_disabled_admits_everything_and_records_nothing(by: str, world: World, facts: Facts) -> None:
-    """Nothing is told but the change into it and the one out of it."""
-    gate = breaker(world.clock)
-    gate.listen(facts)
-    call = world.governed(gate, OSError())
-    hold(gate, "disabled", by=by)
-    call.fails(OSError, times=50)
-    assert gate.would_admit()
-    assert gate.snapshot() == {**gate.snapshot(), "state": "disabled", "calls": 0, "failed": 0, "refused": 0}
-    gate.close()
-    assert [(fact.before, fact.after) for fact in facts.of(CircuitChanged)] == [("closed", "disabled"), ("disabled", "closed")]
-    assert len(facts) == 2
 
 
 def test_disabled_asks_no_function_of_the_user(clock: ManualClock) -> None:
@@ -180,29 +148,6 @@ def test_what_is_told_says_who_moved_it(clock: ManualClock, facts: Facts) -> Non
     assert (opened.calls, opened.failed, opened.slow, opened.failure_rate, opened.slow_call_rate) == (4, 4, 4, 1.0, 1.0)
     assert (observed.cause, observed.origin, observed.open_for) == ("hand", "hand", None)
     assert (disabled.cause, disabled.origin, disabled.before) == ("settings", "document", "metrics-only")
-
-
-@pytest.mark.parametrize("state", ["open", "half-open", *HELD])
-def test_a_reset_makes_it_as_new(state: str, clock: ManualClock) -> None:
-    """Closed from any state, with nothing counted, refusals neither."""
-    gate = breaker(clock)
-    gate.force_open()
-    with pytest.raises(CircuitOpenError), gate:
-        pass
-    {"open": gate.open, "half-open": gate.half_open}.get(state, lambda: hold(gate, state, by="hand"))()
-    gate.reset()
-    assert gate.snapshot() == circuit_breaker(clock=clock).snapshot()
-
-
-def test_a_state_that_it_is_in_already_is_not_told(clock: ManualClock) -> None:
-    """A change is told once."""
-    gate, heard = breaker(clock), Facts()
-    gate.listen(heard, CircuitChanged)
-    for move in (gate.force_open, gate.disable, gate.observe, gate.half_open, gate.open, gate.close, gate.reset):
-        before = len(heard)
-        move()
-        move()
-        assert len(heard) - before == (0 if move == gate.reset else 1)
 
 
 def test_an_old_outcome_has_no_vote_in_a_held_state(clock: ManualClock) -> None:

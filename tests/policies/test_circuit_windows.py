@@ -155,9 +155,10 @@ def test_a_window_of_time_is_never_calm(clock: ManualClock) -> None:
     gate = breaker(clock)
     machine = Circuit(gate, gate.settings)
     machine.settle(machine.free, None, 0.0)  # the first one looks at the time, under the lock
-    with machine.lock:  # whoever would want it now would wait for ever
+    with machine.lock:  # whoever would want it now would put its outcome aside
         for _ in range(1000):
             machine.settle(machine.free, None, 0.0)
+        assert machine.returns == []
     assert machine.calm is not machine.free
     assert machine.counts() == (1001, 0, 0, 0)
 
@@ -213,6 +214,26 @@ def test_a_cell_is_amended_while_it_is_in_the_window() -> None:
     time.amend(0, 10.0)
     assert calls.counts(0.0) == (2, 1, 0, 1)
     assert time.counts(10.0) == (0, 0, 0, 0)
+
+
+def test_the_oldest_cell_is_amended_as_the_newest_is() -> None:
+    """In a ring that has just been filled, and when it has turned."""
+    window = CountWindow(2)
+    for _ in range(3):
+        older, newer = window.add(SLOW, 0.0), window.add(SLOW, 0.0)
+        window.amend(older, 0.0)
+        assert window.counts(0.0) == (2, 1, 2, 2)
+        window.amend(newer, 0.0)
+        assert window.counts(0.0) == (2, 2, 2, 2)
+
+
+def test_each_cell_of_a_bucket_is_amended_for_itself() -> None:
+    """Two slow calls of one moment that failed are two failures, in an early bucket as in a late one."""
+    for at in (0.0, 6.0, 600.0):
+        window = TimeWindow(10.0, 0.0)
+        for number in [window.add(SLOW, at), window.add(SLOW, at)]:
+            window.amend(number, at)
+        assert window.counts(at) == (2, 2, 2, 2)
 
 
 @pytest.mark.parametrize("birth", [0.0, 0.1, 1e6 / 3])

@@ -161,7 +161,9 @@ def test_nothing_per_second_refuses_all(variant: bool, world: World) -> None:
     assert isinstance(error, RateLimitedError)
     assert (error.reason, error.retry_after) == ("denied", None)
     world.clock.advance(1e6)
-    call.fails(RateLimitedError)
+    (error,) = call.fails(RateLimitedError)
+    assert isinstance(error, RateLimitedError)
+    assert (error.remaining, error.reset) == (0, 0)
 
 
 def test_a_refused_call_takes_nothing(variant: bool, world: World) -> None:

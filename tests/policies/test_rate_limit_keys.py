@@ -13,7 +13,7 @@ from svcgov._core._context import INVOCATION, Invocation
 from svcgov.errors import ConfigError, RateLimitedError
 from svcgov.facts import PredicateFailed
 from svcgov.policies._keys import Keys
-from svcgov.policies._tolls import Tolls
+from svcgov.policies._reservations import Reservations
 from svcgov.testing import ManualClock
 
 
@@ -203,20 +203,42 @@ def test_a_key_that_another_thread_has_just_made_is_not_made_again(monkeypatch: 
     assert keys.of("a") is theirs
 
 
-def test_a_call_whose_key_is_forgotten_in_that_moment_pays_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_call_whose_key_is_forgotten_in_that_moment_pays_again(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it took went with the limit that was forgotten; the one that is made anew has to know of it."""
-    gate = rate_limit("2/second", key=first, clock=ManualClock())
+    gate = rate_limit("2/second", key=first, cost=lambda call: 1, clock=ManualClock())
     keys: Any = gate.machine
-    admit = Tolls.admit
-    forgotten: list[Tolls] = []
+    admit = Reservations.admit
+    forgotten: list[Any] = []
 
-    def forgetful(self: Tolls, now: float, call: Any = None) -> Any:
-        admit(self, now)
-        if not forgotten:
+    def forgetful(self: Reservations, now: float, call: Any = None) -> Any:
+        answer = admit(self, now, call)
+        if len(forgotten) < times:
             forgotten.append(keys.by_key.pop("a"))
+        return answer
 
-    monkeypatch.setattr(Tolls, "admit", forgetful)
+    monkeypatch.setattr(Reservations, "admit", forgetful)
     assert passed(gate, "a", 3) == 2
+    assert len(forgotten) == times
+
+
+def test_a_slot_of_a_key_that_is_forgotten_in_that_moment_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call is given one of the limit that is made anew."""
+    gate = rate_limit("1/second", key=first, max_wait=9, clock=ManualClock())
+    keys: Any = gate.machine
+    old = keys.of("a")
+    assert old.admit(0.0) is None
+    admit = Reservations.admit
+
+    def forgetful(self: Reservations, now: float, call: Any = None) -> Any:
+        answer = admit(self, now, call)
+        if self is old:
+            keys.by_key.pop("a")
+        return answer
+
+    monkeypatch.setattr(Reservations, "admit", forgetful)
+    assert keys.admit_key("a", 0.0) is None
+    assert old.waiting == 0
 
 
 def test_a_storm_of_threads_gets_exactly_the_limit_of_each_key() -> None:

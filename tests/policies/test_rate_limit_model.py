@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from svcgov import Rate, rate_limit
 from svcgov.errors import ConfigError, RateLimitedError
@@ -32,8 +32,10 @@ class RateLimitModel(RuleBasedStateMachine):
         self.gate = rate_limit(limit, burst=burst, clock=self.clock)
         self.gate.machine = (LockedGcra if locked else Gcra)(self.gate, limit, burst)
         self.limit, self.burst = limit, burst
+        self.born = Fraction(start)
         self.calls: list[tuple[Fraction, Fraction]] = []  # when, and how much of a call of today's limit it is worth
         self.refused = 0
+        self.more: dict[str, Any] = {"mode": "enforce"}
 
     @property
     def size(self) -> int:
@@ -64,6 +66,10 @@ class RateLimitModel(RuleBasedStateMachine):
     def call(self) -> None:
         """One call now: it passes iff no span then has more than the burst and what the pace allows."""
         room = self.room() - 1
+        if self.more["mode"] == "observe" and room < 0:
+            with self.gate:
+                self.refused += 1
+            return
         try:
             with self.gate:
                 pass
@@ -92,6 +98,43 @@ class RateLimitModel(RuleBasedStateMachine):
         self.clock.freeze(seconds)
         self.clock.step_wall(wall)
 
+    @rule(behind=st.sampled_from([1 / 64, 0.25, 7.5]))
+    def call_late(self, behind: float) -> None:
+        """A call with an old reading of the clock: it passes iff it would now, and may count from then, after all others."""
+        room = self.room() - 1
+        old = Fraction(max(0.0, self.clock.monotonic() - behind))
+        try:
+            self.gate.machine.admit(float(old))
+        except RateLimitedError:
+            assert room < 0
+            self.refused += 1
+        else:
+            assert room >= 0
+            then = max([self.born, old, *(when for when, _ in self.calls)])
+            ahead = self.load(then) + (then - old) / self.step
+            passed_then = "max_wait" not in self.more and ahead + 1 <= self.size + GRACE / self.step
+            self.calls.append((then if passed_then else self.now(), Fraction(1)))
+
+    @rule(mode=st.sampled_from(["enforce", "observe"]))
+    def change_the_mode(self, mode: str) -> None:
+        """What is spent stays spent; while it observes all pass, and those are counted that would have been refused."""
+        if mode != self.more["mode"]:
+            self.born = self.now()  # what is spent was reckoned up
+        self.more["mode"] = mode
+        self.gate.reconfigure({"limit": self.limit, "burst": self.burst, **self.more})
+
+    @rule()
+    def learn_to_let_wait(self) -> None:
+        """Another machine, with room for nobody: the decisions stay the same."""
+        self.more |= {"max_wait": 1, "max_waiting": 0}
+        self.gate.reconfigure({"limit": self.limit, "burst": self.burst, **self.more})
+
+    @rule(how=st.sampled_from(["forked", "restored"]))
+    def begin_a_term(self, how: str) -> None:
+        """In a child, and after a snapshot, what is spent is spent."""
+        getattr(self.gate, how)()
+
+    @precondition(lambda self: self.more["mode"] == "enforce")
     @rule()
     def come_back(self) -> None:
         """At the moment that a refusal names, a call passes."""
@@ -109,8 +152,10 @@ class RateLimitModel(RuleBasedStateMachine):
     @rule(limit=LIMITS, burst=st.sampled_from([None, 1, 3]))
     def change(self, limit: Rate, burst: int | None) -> None:
         """What is spent of the old bucket is spent of the new one, in the same share."""
+        if (limit, burst) == (self.limit, self.burst):
+            return
         share = self.load(self.now()) / self.size
-        self.gate.reconfigure({"limit": limit, "burst": burst})
+        self.gate.reconfigure({"limit": limit, "burst": burst, **self.more})
         self.limit, self.burst = limit, burst
         self.calls = [(self.now(), share * self.size)]
 

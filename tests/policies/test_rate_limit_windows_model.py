@@ -52,6 +52,11 @@ class WindowsModel(RuleBasedStateMachine):
         before = self.cost * sum(floor(when / window) == cell - 1 for when in self.calls)
         return limit.n - floor(before * (1 - (now / window - cell)) + here)
 
+    @rule(how=st.sampled_from(["forked", "restored"]))
+    def begin_a_term(self, how: str) -> None:
+        """In a child, and after a snapshot, what is spent is spent."""
+        getattr(self.gate, how)()
+
     @rule()
     def call(self) -> None:
         """It passes iff all limits have enough left, and then costs each of them as much."""

@@ -207,6 +207,12 @@ def test_an_answer_is_not_retried_unless_the_call_may_be_repeated(world: World) 
     assert call() == "answer"
 
 
+def test_an_answer_that_is_meant_by_its_class_is_retried(world: World) -> None:
+    """Who names the class knows what he repeats; statuses beside it do not take that back."""
+    call = world.governed(again(world, on=(Answer, "transient")), Answer(503), "answer")
+    assert call() == "answer"
+
+
 def test_an_edge_that_knows_says_whether_a_request_may_be_repeated(world: World) -> None:
     """By the context: False forbids every further attempt, True allows those for statuses."""
     for repeatable, count in ((False, 1), (True, 3)):
@@ -220,6 +226,24 @@ def test_an_edge_that_knows_says_whether_a_request_may_be_repeated(world: World)
     call.fails(ConnectionError)
     REPEATABLE.reset(token)
     assert call.count == 1
+
+
+def test_an_edge_may_say_so_anew_with_each_failure() -> None:
+    """The first one did nothing, the second one may have: so there is no third."""
+    said = [True, False, True]
+    asked: list[bool] = []
+
+    @retry(on=ConnectionError, attempts=3, backoff=0, budget=None)
+    def charge() -> None:
+        asked.append(said[len(asked)])
+        REPEATABLE.set(asked[-1])
+        raise ConnectionError
+
+    token = REPEATABLE.set(False)
+    with pytest.raises(ConnectionError):
+        charge()
+    REPEATABLE.reset(token)
+    assert asked == [True, False]
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

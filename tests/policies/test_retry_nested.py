@@ -101,6 +101,41 @@ def test_another_budget_is_another_account(world: World) -> None:
     assert (shared.snapshot()["deposited"], other.snapshot()["deposited"]) == (1, 1)
 
 
+def test_a_call_on_another_budget_in_between_makes_no_difference(world: World) -> None:
+    """What is inside of it is still part of the call around both."""
+    shared = payments(world)
+    budget("orders", kind="in-flight", clock=world.clock)
+    outermost = again(world)
+    call = nested(world, again(world, budget="orders"), again(world), "answer")
+    call.function = outermost(call.function)
+    call()
+    assert shared.snapshot()["deposited"] == 1
+
+
+def test_nor_does_a_block_on_another_budget(world: World) -> None:
+    """Its attempts are in the context beside what was there."""
+    shared = payments(world)
+    budget("orders", kind="in-flight", clock=world.clock)
+    outermost, between = again(world), again(world, budget="orders")
+    call = world.governed(again(world), "answer")
+    innermost = call.function
+
+    def block() -> None:
+        for attempt in between:
+            with attempt:
+                innermost()
+
+    async def ablock() -> None:
+        async for attempt in between:
+            with attempt:
+                await innermost()
+
+    call.function = outermost(block if world.name == "sync" else ablock)
+    call()
+    assert shared.snapshot()["deposited"] == 1
+    assert STAYS.get() == ()
+
+
 def test_a_task_that_outlives_its_call_is_no_part_of_it() -> None:
     """It has the context of the call, which is over."""
     shared = budget("payments", ratio=1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
 from _worlds import Facts, Takes, World, garbage_of
-from svcgov import Pipeline, budget, bulkhead, retry, timeout
+from svcgov import Pipeline, budget, bulkhead, override, retry, timeout
 from svcgov._core._context import ATTEMPT
-from svcgov.errors import RateLimitedError
+from svcgov.errors import BudgetExhaustedError, RateLimitedError
 from svcgov.facts import BudgetEmptied, RetryEnded, RetryScheduled
 
 
@@ -52,10 +54,23 @@ def test_a_budget_fills_again_with_time(world: World) -> None:
 
 
 def test_by_default_every_retry_has_a_budget(world: World) -> None:
-    """A fifth of the calls and three more: the fourth retry of a lonely call is not made."""
+    """A fifth of the calls and three more in ten seconds: the fourth retry of a lonely call is not made."""
     call = world.governed(retry(on=ConnectionError, attempts=9, backoff=0, clock=world.clock), ConnectionError())
     call.fails(ConnectionError)
     assert call.count == 4
+    world.clock.advance(11)
+    call.fails(ConnectionError)
+    assert call.count == 8
+
+
+def test_the_budget_of_a_retry_goes_by_its_name() -> None:
+    """As its own refusal says, for those who make further attempts by hand."""
+    own = retry(on=ConnectionError, name="payments").budget
+    assert own is not None
+    while own.try_withdraw():
+        pass
+    with pytest.raises(BudgetExhaustedError, match="payments"):
+        own.withdraw()
 
 
 def test_a_retry_with_a_name_and_a_named_budget_can_be_made() -> None:
@@ -88,22 +103,44 @@ def test_facts_tell_of_every_attempt_and_of_the_end(world: World, facts: Facts) 
     scheduled = [(fact.attempt, fact.delay, fact.at) for fact in facts.of(RetryScheduled)]
     assert scheduled == [(1, 1.0, 0.0), (2, 1.0, 1.0)]
     (ended,) = facts.of(RetryEnded)
+    assert (ended.policy, ended.at) == ("retry", 2.0)
     assert (ended.attempts, ended.cause, ended.error) == (3, "attempts", "ConnectionError: down")
+
+
+@pytest.mark.parametrize(
+    ("cause", "settings", "error"),
+    [
+        ("refused", {}, RateLimitedError("r", "limited", 0.5)),
+        ("not_retryable", {}, KeyError()),
+        ("not_repeatable", {"idempotent": False}, ConnectionError()),
+        ("attempts", {"attempts": 1}, ConnectionError()),
+        ("stopped", {"backoff": lambda attempt, error: None}, ConnectionError()),
+        ("deadline", {"backoff": 7.0}, ConnectionError()),
+    ],
+)
+def test_the_end_has_a_cause(cause: str, settings: dict[str, Any], error: Exception, world: World, facts: Facts) -> None:
+    """By which dashboards tell one from another; the budget's end has a fact of its own beside it."""
+    policy = again(world, **settings)
+    policy.listen(facts)
+    call = world.governed(Pipeline(timeout(5, clock=world.clock), policy), error)
+    call.fails()
+    assert [(type(fact), fact.cause) for fact in facts.of(RetryEnded)] == [(RetryEnded, cause)]
 
 
 def test_the_snapshot_has_four_counts(world: World) -> None:
     """Good and bad ends, each with and without a further attempt; beside them what was cut short."""
     policy = again(world)
     steps = ("good", ConnectionError(), "good", *[ConnectionError()] * 3, KeyError(), KeyboardInterrupt())
-    call = world.governed(policy, *steps, ConnectionError(), KeyboardInterrupt(), "good")
-    call()
-    call()
-    call.fails(ConnectionError)
-    call.fails(KeyError)
-    call.fails(KeyboardInterrupt, times=2)
-    call()
-    ends = {"good": 2, "recovered": 1, "failed": 1, "gave_up": 1, "cancelled": 2}
-    assert policy.snapshot() == {"calls": 7, "retries": 4, **ends}
+    call = world.governed(policy, *(*steps, ConnectionError(), KeyboardInterrupt(), "good") * 2)
+    for _ in range(2):
+        call()
+        call()
+        call.fails(ConnectionError)
+        call.fails(KeyError)
+        call.fails(KeyboardInterrupt, times=2)
+        call()
+    ends = {"good": 4, "recovered": 2, "failed": 2, "gave_up": 2, "cancelled": 4}
+    assert policy.snapshot() == {"calls": 14, "retries": 8, **ends}
 
 
 def test_other_settings_are_in_force_at_the_next_call(world: World) -> None:
@@ -119,6 +156,29 @@ def test_other_settings_are_in_force_at_the_next_call(world: World) -> None:
     assert call.count == 3
     call.fails(ConnectionError)
     assert call.count == 4
+
+
+def test_it_can_be_meant_for_other_errors_in_some_calls(world: World) -> None:
+    """Those alone, as long as the override lasts."""
+    call = world.governed(again(world), KeyError())
+    with override(retry={"on": KeyError}):
+        call.fails(KeyError)
+    assert call.count == 3
+    call.fails(KeyError)
+    assert call.count == 4
+
+
+def test_a_retry_around_a_block_is_overridden_by_its_name() -> None:
+    """As a pipeline is: by another name it is not meant."""
+    policy = retry(on=ConnectionError, attempts=3, backoff=0, budget=None, name="payments")
+    made: list[int] = []
+    for name in ("payments", "orders"):
+        with override(name, retry={"attempts": 1}), suppress(ConnectionError):
+            for attempt in policy:
+                with attempt:
+                    made.append(attempt.number)
+                    raise ConnectionError
+    assert made == [1, 1, 2, 3]
 
 
 def test_failing_calls_leave_nothing_to_the_collector(world: World) -> None:

@@ -47,7 +47,7 @@ def test_an_error_that_cannot_be_printed_or_noted_on_is_raised_as_it_is(world: W
 
 
 @pytest.mark.parametrize("setting", ["on", "ignore", "backoff"])
-def test_a_function_that_raises_is_named(setting: str, world: World, facts: Facts) -> None:
+def test_a_function_that_raises_is_named(setting: str, world: World, facts: Facts, capsys: pytest.CaptureFixture[str]) -> None:
     """By the setting that it was given as; the user's error is raised at once."""
 
     def broken(*args: object) -> Any:
@@ -59,6 +59,8 @@ def test_a_function_that_raises_is_named(setting: str, world: World, facts: Fact
     call.fails(ConnectionError)
     assert call.count == 1
     assert [(fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [(setting, "RuntimeError: broken")]
+    said = f"svcgov: retry.{setting} raised RuntimeError: broken; the error was not retried (said once)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_an_answer_that_is_neither_yes_nor_no_is_a_fault_of_the_function(world: World, facts: Facts) -> None:
@@ -84,6 +86,13 @@ def test_a_wait_of_more_than_a_week_is_the_end(wait: Any, world: World) -> None:
     assert world.clock.monotonic() == 0
 
 
+def test_a_wait_of_a_week_is_waited(world: World) -> None:
+    """No duration of a setting is longer."""
+    call = world.governed(again(world, on=lambda error: 7 * 86400), ConnectionError(), "answer")
+    call()
+    assert call.waits == [7 * 86400]
+
+
 def test_a_delay_of_a_function_does_not_restart_the_backoff(world: World) -> None:
     """Nor does it stand in for the delay before: the backoff goes on as the attempts are counted."""
     waits = iter([True, 9.0, True])
@@ -97,23 +106,24 @@ def test_a_decorrelated_backoff_grows_from_its_own_last_delay(world: World) -> N
     """And begins anew after a server's wait."""
     plain, served = Answer(503), Answer(503, Retry_After="7")
     policy = again(
-        world, on=[503], idempotent=True, attempts=6, backoff=Backoff(1, 2, 60, "decorrelated"), random=lambda: 1 - 2.0**-53
+        world, on=[503], idempotent=True, attempts=6, backoff=Backoff(0.5, 2, 60, "decorrelated"), random=lambda: 1 - 2.0**-53
     )
     call = world.governed(policy, plain, plain, served, plain, plain, "answer")
     call()
-    assert call.waits == pytest.approx([3.0, 9.0, 7.0, 3.0, 9.0])
+    assert call.waits == pytest.approx([1.5, 4.5, 7.0, 1.5, 4.5])
 
 
-def test_a_wait_that_was_overslept_is_no_attempt(world: World, facts: Facts) -> None:
+@pytest.mark.parametrize(("asleep", "made"), [(1.0, 1), (3.0, 2)])
+def test_a_wait_that_was_overslept_is_no_attempt(asleep: float, made: int, world: World, facts: Facts) -> None:
     """The process was stopped meanwhile: what is told are the attempts that were made."""
     policy = again(world, backoff=2)
     policy.listen(facts, RetryEnded)
     call = world.governed(Pipeline(timeout(10, clock=world.clock), policy), ConnectionError("real"))
     if world.name == "sync":  # a coroutine is cancelled by its own time-out as soon as the process goes on
-        world.clock.call_at(1.0, lambda: world.clock.freeze(100))
+        world.clock.call_at(asleep, lambda: world.clock.freeze(100))
         call.fails(ConnectionError)
-        assert [(fact.attempts, fact.cause) for fact in facts.of(RetryEnded)] == [(1, "deadline")]
-        assert (policy.snapshot()["retries"], policy.snapshot()["failed"]) == (0, 1)
+        assert [(fact.attempts, fact.cause) for fact in facts.of(RetryEnded)] == [(made, "deadline")]
+        assert (call.count, policy.snapshot()["retries"]) == (made, made - 1)
     else:
         call.fails(ConnectionError)
         assert call.count == 3
@@ -128,7 +138,16 @@ def test_the_budget_s_end_is_told_again_after_it_had_something(world: World, fac
     assert len(facts) == 1
     world.clock.advance(11)
     call.fails(ConnectionError, times=3)
-    assert [fact.at for fact in facts.of(BudgetEmptied)] == [0.0, 11.0]
+    assert [(fact.policy, fact.at, fact.ratio) for fact in facts.of(BudgetEmptied)] == [("retry", 0.0, 0), ("retry", 11.0, 0)]
+
+
+def test_a_budget_that_never_had_anything_is_told_of(world: World, facts: Facts) -> None:
+    """At the first failure, and then no more."""
+    policy = again(world, budget=budget(ratio=0, min_retries=0, clock=world.clock))
+    policy.listen(facts, BudgetEmptied)
+    call = world.governed(policy, ConnectionError())
+    call.fails(ConnectionError, times=2)
+    assert len(facts) == 1
 
 
 def test_nobody_hears_of_an_empty_budget_who_does_not_listen(world: World) -> None:
@@ -141,9 +160,9 @@ def test_nobody_hears_of_an_empty_budget_who_does_not_listen(world: World) -> No
 def test_an_error_that_is_raised_twice_is_noted_once(world: World) -> None:
     """Some libraries raise one and the same object again and again."""
     error = ConnectionError("one")
-    call = world.governed(again(world), error)
+    call = world.governed(again(world, attempts=2), error)
     call.fails(ConnectionError, times=2)
-    assert error.__notes__ == ["svcgov: retry gave up after 3 attempts (attempts)"]
+    assert error.__notes__ == ["svcgov: retry gave up after 2 attempts (attempts)"]
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -54,11 +54,13 @@ def test_the_error_pickles_and_does_not_show_the_result() -> None:
 
 
 @pytest.mark.parametrize("on_exhausted", ["last", "raise"])
-def test_an_error_at_the_end_is_raised_as_it_is(on_exhausted: str, world: World) -> None:
-    """Whatever the results before it were; without ``on=`` no error is tried again."""
-    call = world.governed(until_ready(world, on_exhausted=on_exhausted), "busy", ConnectionError("real"))
+def test_an_error_at_the_end_is_raised_as_it_is(on_exhausted: str, world: World, facts: Facts) -> None:
+    """Whatever the results before it were; without ``on=`` no error is tried again, and there is nothing to report."""
+    policy = until_ready(world, on_exhausted=on_exhausted)
+    policy.listen(facts, PredicateFailed)
+    call = world.governed(policy, "busy", ConnectionError("real"))
     (error,) = call.fails(ConnectionError)
-    assert (call.count, error.args) == (2, ("real",))
+    assert (call.count, error.args, facts) == (2, ("real",), [])
 
 
 def test_errors_and_results_share_the_attempts(world: World) -> None:
@@ -146,14 +148,25 @@ def test_facts_tell_the_type_of_a_result(world: World, facts: Facts) -> None:
     assert said == ["Unacceptable: a result of type str"] * 2
 
 
-def test_a_predicate_that_raises_accepts_the_result(world: World, facts: Facts) -> None:
+def test_no_function_looks_at_no_result(world: World) -> None:
+    """``on_result=None`` is as if it was not said: all that is returned is good."""
+    call = world.governed(until_ready(world, on=ConnectionError, on_result=None), "busy")
+    assert call() == "busy"
+    assert call.count == 1
+    with pytest.raises(ConfigError, match=r"^retry\.on: expected"):
+        retry(on_result=None)(print)
+
+
+def test_a_predicate_that_raises_accepts_the_result(world: World, facts: Facts, capsys: pytest.CaptureFixture[str]) -> None:
     """It is returned, and the predicate is reported."""
-    policy = until_ready(world, on_result=lambda result: result.missing)
+    policy = until_ready(world, on_result=lambda result: 1 / 0)
     policy.listen(facts, PredicateFailed)
     call = world.governed(policy, "busy")
     assert call() == "busy"
     assert call.count == 1
     assert [fact.setting for fact in facts.of(PredicateFailed)] == ["on_result"]
+    said = "svcgov: retry.on_result raised ZeroDivisionError: division by zero; the result was accepted (said once)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_decorrelated_backoff_and_a_deadline_hold_for_results_too(world: World) -> None:

@@ -15,6 +15,7 @@ from svcgov._core._clock import SYSTEM
 from svcgov._shells._workers import POOL
 from svcgov.errors import BulkheadFullError, CallTimeoutError, ConfigError, TimeoutWarning
 from svcgov.facts import LeftCallFailed, TimedOut, TimeoutNotEnforced
+from svcgov.policies.timeout import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,8 +109,8 @@ def test_a_warning_that_is_an_error_is_raised_where_nothing_else_is(plain: World
 def test_a_late_error_of_a_worker_is_told_to_nobody_where_nobody_listens(facts: Facts) -> None:
     """Nothing is made of it."""
     gate = timeout(2, name="payments")
-    gate.machine.failed(OSError("broken"))
-    gate.listen(facts)
+    gate.listen(facts)()  # nobody any more
+    TimeLimit(gate, 1.0).failed(OSError("broken"))
     assert facts == []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import svcgov
 from _worlds import Facts, garbage_of, in_child, in_threads
 from svcgov import Pipeline, bulkhead, retry, timeout
 from svcgov._core._context import DEADLINE
@@ -281,3 +282,25 @@ except TimeoutError as late:
 """
     )
     assert answer == "CallTimeoutError"
+
+
+def test_a_handler_and_a_client_stay_on_their_thread() -> None:
+    """They belong to it, with all that the platform keeps there: the time-out sets the deadline, as without a thread."""
+    hop = timeout(LONG, enforce="thread")
+    by_size = timeout(lambda call: LONG, enforce="thread")
+    seen: list[bool] = []
+
+    def look(*args: Any) -> int:
+        seen.append(DEADLINE.get() is not None)
+        return threading.get_ident()
+
+    @svcgov.handler(policy=[hop])
+    def handler(event: Any, context: Any) -> int:
+        return look()
+
+    at_an_edge = [Pipeline(one).around(look, edge=True) for one in (hop, by_size)]
+    inside = Pipeline(retry(on=OSError), hop).around(look, inline=True)
+    here = threading.get_ident()
+    assert [handler({}, None), inside(), *(call() for call in at_an_edge)] == [here] * 4
+    assert seen == [True] * 4
+    assert Pipeline(hop)(look)() != here

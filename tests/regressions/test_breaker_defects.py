@@ -202,6 +202,61 @@ def test_a_block_holds_the_probe() -> None:
     assert not second_probe_gets_in(ours())
 
 
+def generators_of(breaker: Any) -> dict[str, Any]:
+    """What comes of generators: who stops early, what is returned, what is thrown in and dealt with."""
+
+    @breaker  # type: ignore[untyped-decorator]  # either of the two
+    def rows() -> Any:
+        try:
+            yield "row"
+        except KeyError:
+            yield "dealt with"
+        return "sum"
+
+    def whole() -> Any:
+        returned.append((yield from rows()))
+
+    returned: list[Any] = []
+    list(whole())
+    asked = rows()
+    next(asked)
+    try:
+        thrown = asked.throw(KeyError())
+    except StopIteration:
+        thrown = "lost"
+    refused = 0
+    for _ in range(AWAY):
+        try:
+            left = rows()
+            next(left)
+            left.close()
+        except pybreaker.CircuitBreakerError:
+            refused += 1
+    return {"returned": returned, "thrown": thrown, "refused": refused}
+
+
+def test_generators_are_governed_over_their_whole_life() -> None:
+    """Stock opens because nobody asked for more, loses what they return, and what they make of an error thrown in."""
+    assert generators_of(stock()) == {"returned": [None], "thrown": "lost", "refused": 2}
+    assert generators_of(ours()) == {"returned": ["sum"], "thrown": "dealt with", "refused": 0}
+
+
+def test_a_generator_that_fails_on_its_way_is_a_failure() -> None:
+    """Of either of them."""
+    for make in (stock, ours):
+        breaker = make()
+
+        @breaker  # type: ignore[untyped-decorator]  # as above
+        def rows() -> Any:
+            yield "row"
+            raise ConnectionError
+
+        for _ in range(AWAY):
+            with pytest.raises((ConnectionError, pybreaker.CircuitBreakerError)):
+                list(rows())
+        assert breaker.current_state == "open"
+
+
 def test_a_step_of_the_wall_clock_ends_no_wait(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """Stock reads the time of day: a correction by an hour lets everybody through."""
 

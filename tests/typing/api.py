@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, assert_type
 
 import svcgov
@@ -179,10 +182,47 @@ async def ahandle(event: dict[str, Any], context: object) -> int:
     return 200
 
 
+@svcgov.http
+def serve(request: object) -> tuple[str, int]:
+    return "text", 200
+
+
+@svcgov.http(service="front", policy=[timeout(2)])
+async def aserve(request: object) -> str:
+    return "text"
+
+
+@svcgov.cloud_event(service="front")
+def take(event: object) -> None:
+    print(event)
+
+
+@svcgov.cloud_event
+async def atake(event: object) -> int:
+    return 1
+
+
 def edges(event: dict[str, Any]) -> None:
     assert_type(handle(event, None), int)
     assert_type(ahandle(event, None), int)  # always a plain function
+    assert_type(serve(event), tuple[str, int])
+    take(event)
     handle(event)  # type: ignore[call-arg]
+    serve()  # type: ignore[call-arg]
+    svcgov.http(serve, errors="answer")  # type: ignore[call-overload]
+
+
+async def aedges(event: object, scope: Any, app: Callable[[Any, Any, Any], Coroutine[Any, Any, None]]) -> None:
+    assert_type(await aserve(event), str)  # as it was
+    assert_type(await atake(event), int)
+    await svcgov.asgi(app, health="/-", requires=["payments", circuit_breaker("stock")])(scope, receive=None, send=None)
+    svcgov.asgi(app, requires=[7])  # type: ignore[list-item]
+
+
+def health() -> None:
+    assert_type(svcgov.ready("payments", circuit_breaker("stock")).reasons, tuple[str, ...])
+    assert_type(bool(svcgov.alive()), bool)
+    svcgov.ready(bulkhead(1))  # type: ignore[arg-type]
 
 
 class Client:
@@ -223,3 +263,46 @@ def shapes(clock: Clock) -> None:
 
 
 a_clock: Clock = svcgov.testing.ManualClock()
+
+
+# -- the testing kit ---------------------------------------------------------------------------------------------------
+
+faulty = svcgov.testing.faults(OSError, None, 0.5, "1s", TimeoutError("slow"), {"delay": 1, "error": OSError}, at=charge)
+assert_type(faulty(charge)("order-1"), bytes)
+assert_type(svcgov.testing.event("sqs", records=["order-1"], colour="blue"), dict[str, Any])
+assert_type(svcgov.testing.event("http_v2", method="PUT", path="/orders", body={}), dict[str, Any])
+
+svcgov.testing.faults("soon", 5, int)  # type: ignore[arg-type]
+svcgov.testing.faults({"rate": 1})  # type: ignore[arg-type]
+svcgov.testing.forced("payments", "opened")  # type: ignore[arg-type]
+svcgov.testing.event("lex")  # type: ignore[call-overload]
+svcgov.testing.event("sqs", method="PUT")  # type: ignore[call-overload]
+
+with faulty as entered, svcgov.testing.forced(circuit_breaker("payments"), "half-open"):
+    assert_type(entered.calls, int)
+
+
+async def faulty_too() -> None:
+    assert_type(await faulty(acharge)("order-1"), bytes)
+
+
+# -- what travels ------------------------------------------------------------------------------------------------------
+
+assert_type(svcgov.carry(), dict[str, str])
+assert_type(svcgov.carry("headers", ours=False), dict[str, str])
+assert_type(svcgov.carry("attributes")["traceparent"]["StringValue"], str)
+assert_type(svcgov.carry("detail").get("_svcgov"), dict[str, str] | None)
+assert_type(svcgov.carry("client_context"), str)
+assert_type(svcgov.carry("cloudevent"), dict[str, str])
+assert_type(svcgov.carry("kafka"), list[tuple[str, bytes]])
+assert_type(svcgov.signed_colour("blue"), str)
+assert_type(svcgov.spawn(charge, "order-1"), Future[bytes])
+assert_type(svcgov.copy_context(), Context)
+
+svcgov.carry("amqp")  # type: ignore[call-overload]
+svcgov.spawn(charge, 7)  # type: ignore[call-overload]
+
+
+async def spawned() -> None:
+    assert_type(svcgov.spawn(acharge, "order-1"), asyncio.Task[bytes])
+    assert_type(await svcgov.spawn(acharge, "order-1"), bytes)

@@ -58,8 +58,10 @@ class Backoff:
         own = self.settings
         if own.jitter == "decorrelated":
             return min(own.max, own.initial + random() * (3 * max(previous, own.initial) - own.initial))
-        # The power is capped before it is taken: attempt 5 000 would overflow.
-        ceiling = min(own.max, own.initial * own.factor ** min(attempt - 1, 64))
+        try:
+            ceiling = min(own.max, own.initial * own.factor ** (attempt - 1))
+        except OverflowError:  # of the power, at attempt 5 000
+            ceiling = own.max
         if own.jitter == "full":
             return ceiling * random()
         return ceiling / 2 * (1 + random()) if own.jitter == "equal" else ceiling
@@ -89,10 +91,12 @@ def read_backoff(value: Any, path: str) -> Delays:
     if isinstance(value, dict):
         return Backoff(**BackoffSettings.of(value, path).as_dict())
     if isinstance(value, (list, tuple)):
-        return _Listed([_delay(one, f"{path}[{index}]") for index, one in enumerate(value)], path)
+        if not value:
+            raise ConfigError(path, value, "at least one delay")
+        return _Listed([_delay(one, f"{path}[{index}]") for index, one in enumerate(value)])
     if callable(value):
         return _Asked(value)
-    return _Listed([_delay(value, path)], path)
+    return _Listed([_delay(value, path)])
 
 
 def _delay(value: Any, path: str) -> float:
@@ -107,9 +111,7 @@ class _Listed:
 
     __slots__ = ("_delays",)
 
-    def __init__(self, delays: list[float], path: str) -> None:
-        if not delays:
-            raise ConfigError(path, delays, "at least one delay")
+    def __init__(self, delays: list[float]) -> None:
         self._delays = tuple(delays)
 
     def __call__(self, attempt: int, previous: float, error: BaseException, random: Callable[[], float]) -> float:

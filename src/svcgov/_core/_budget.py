@@ -5,12 +5,14 @@ Rule 1: on the clean path a retry adds one to its own `Tally` and touches nothin
         (A function that calls itself counts each time.)
 Rule 2: one logical call is one deposit: made by the outermost retry on the budget, which says so in the context (`Stay`).
 Rule 3: every further attempt, by whichever retry, takes one out before it is waited for.
-Rule 4: a forked process has none of its parent's calls under way; what lies in the window is kept.
+Rule 4: a forked process has none of its parent's calls under way; what lies in the window is kept. One that goes on from
+        a snapshot has an empty window too; tokens are what they were.
+Rule 5: giving back takes no lock, since the collector may do it while this very thread holds it: it is written down, and
+        taken in by whoever looks next.
 """
 
 from __future__ import annotations
 
-import os
 from _thread import allocate_lock
 from _weakref import ref
 from collections import deque
@@ -18,9 +20,10 @@ from contextvars import ContextVar
 
 from ..errors import BudgetExhaustedError, ConfigError
 from ._clock import SYSTEM
-from ._live import born, living
+from ._context import put_back
+from ._live import born
 from ._names import NAMES, SCOPE
-from ._pots import POTS, InFlight
+from ._pots import POTS, InFlight, Tokens
 from ._schema import Settings, choice, custom, duration, integer, number, real
 
 TYPE_CHECKING = False
@@ -122,15 +125,14 @@ class Stay:
 
     def unmark(self) -> None:
         """Put back what the context said before."""
-        STAYS.reset(self.token)
+        put_back(STAYS, self.token)
 
     def end(self, good: bool) -> None:
         """The call is over."""
         self.over = True
         pot = self.pot
         if pot.watches:
-            with self.budget._lock:
-                pot.end(good=good)
+            self.budget._returns.append(lambda: pot.end(good=good))
 
 
 STAYS: ContextVar[tuple[Stay, ...]] = ContextVar("svcgov.stays", default=())
@@ -148,7 +150,7 @@ class Budget:
         self.settings: BudgetSettings = BudgetSettings.of(given, self.label)
         self._own = Tally()
         self._tallies: list[tuple[ref[Tally], list[int]]] = []
-        self._returns: deque[Callable[[], None]] = deque()  # what finalisers have given back: those take no lock
+        self._returns: deque[Callable[[], None]] = deque()  # what has been given back since the last look
         self._lock = allocate_lock()
         self._pot: Pot = POTS[self.settings.kind](self.settings, clock.monotonic())
         self.join(self._own)
@@ -228,6 +230,7 @@ class Budget:
         stay.over = False
         if pot.watches:
             with self._lock:
+                self._take_in_locked()
                 pot.begin()
         stay.token = STAYS.set((*[other for other in stays if not other.over], stay) if stays else (stay,))
         return stay
@@ -247,16 +250,7 @@ class Budget:
 
     def put(self, pot: Pot) -> None:
         """The attempt that was taken out of *pot* is over."""
-        with self._lock:
-            pot.give_back()
-
-    def dropped(self, stay: Stay | None, pot: Pot | None) -> None:
-        """As `Stay.end` and `put`, from a finaliser, which may run while this very thread holds the lock."""
-        if stay is not None:
-            stay.over = True
-            self._returns.append(lambda: stay.pot.end(good=False))
-        if pot is not None:
-            self._returns.append(pot.give_back)
+        self._returns.append(pot.give_back)
 
     def forked(self) -> None:
         """This process is the copy of another one, whose other threads are not here, nor what they have under way."""
@@ -265,11 +259,22 @@ class Budget:
         if isinstance(self._pot, InFlight):
             self._pot = InFlight(self.settings, 0.0)
 
+    def restored(self) -> None:
+        """The process goes on from a snapshot of it: nothing is under way, and the window is empty."""
+        now = self.clock.monotonic()
+        with self._lock:
+            self._look_locked(now)  # what was counted until now is no deposit of the new one
+            if not isinstance(self._pot, Tokens):
+                self._pot = POTS[self.settings.kind](self.settings, now)
+
     def _look_locked(self, now: float) -> Pot:
-        while self._returns:
-            self._returns.popleft()()
+        self._take_in_locked()
         self._pot.look(now, self._fresh_locked())
         return self._pot
+
+    def _take_in_locked(self) -> None:
+        while self._returns:
+            self._returns.popleft()()
 
     def _watch_locked(self) -> None:
         """Say to the retries whether their calls have to be told one from another."""
@@ -301,12 +306,3 @@ class Budget:
 def shared_budget(name: str) -> Budget:
     """The budget of this name, with the settings it was given, or the defaults until it is given any."""
     return NAMES.claim(SCOPE.get(), "budget", name, {}, lambda: Budget({}, name=name))  # type: ignore[no-any-return]  # what make() makes
-
-
-def _forked() -> None:
-    for one in living():
-        if isinstance(one, Budget):
-            one.forked()
-
-
-getattr(os, "register_at_fork", dict)(after_in_child=_forked)  # where there is no fork, nothing is registered

@@ -73,3 +73,21 @@ def identity_of(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return (*map(identity_of, value),)
     return value
+
+
+class Written:
+    """A function as a setting: two are the same if they are the same code, as after a reload."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, given: Callable[..., Any]) -> None:
+        self.given: Callable[..., Any] = given
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Written) and identity_of(self.given) == identity_of(other.given)
+
+    def __hash__(self) -> int:
+        return hash(Written)
+
+    def __repr__(self) -> str:
+        return repr(self.given)

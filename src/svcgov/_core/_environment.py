@@ -10,6 +10,9 @@ from warnings import warn
 
 from ..errors import ConfigError, ConfigWarning
 
+# Who is running, first come, first served: what we are told, and what AWS Lambda, or Knative and Cloud Run, say.
+SERVICE = ("SVCGOV_SERVICE", "AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE")
+VERSION = ("SVCGOV_VERSION", "AWS_LAMBDA_FUNCTION_VERSION", "K_REVISION")
 KINDS = ("retry", "circuit_breaker", "bulkhead", "rate_limit", "timeout")
 
 _ALL = frozenset(KINDS)
@@ -28,13 +31,19 @@ def disabled() -> frozenset[str]:
         raise ConfigError("SVCGOV_DISABLED", given, f"1, 0, or a list of {', '.join(KINDS)}")
     if value not in _warned:
         _warned.add(value)
-        warn(f"SVCGOV_DISABLED={value}: {', '.join(sorted(kinds))} pass every call through", ConfigWarning, stacklevel=4)
+        said = f"SVCGOV_DISABLED={value}: {', '.join(sorted(kinds))} pass every call through"
+        warn(said, ConfigWarning)  # noqa: B028  # no line of the program has said it
     return kinds | off
 
 
 def text(name: str) -> str:
     """The value of the variable *name*, or the empty string."""
     return os.environ.get(name, "").strip()
+
+
+def first(*names: str) -> str:
+    """The value of the first of the variables *names* that has one, or the empty string."""
+    return next((value for value in map(text, names) if value), "")
 
 
 def words(name: str) -> list[str]:

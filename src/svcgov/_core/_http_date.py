@@ -41,6 +41,6 @@ def _moment(text: str) -> float | None:
 
     try:
         parts = parsedate_tz(text)
-        return None if parts is None else float(mktime_tz((*parts[:9], parts[9] or 0)))
+        return None if parts is None else float(mktime_tz(parts))
     except (ValueError, TypeError, OverflowError):
         return None

@@ -1,7 +1,7 @@
 """What is in use in this process, known weakly: the policies, the budgets, the governed functions.
 
 Rule: nobody looks here but the testing kit, which has to reach what the code under test has made long ago, a process
-that has just been forked or restored, and a policy whose other settings mean other frames.
+that has just been forked or restored, a policy whose other settings mean other frames, and an output that shows what there is.
 """
 
 from __future__ import annotations

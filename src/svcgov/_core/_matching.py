@@ -9,7 +9,8 @@ Words and what they mean::
 
 Rule 1: client libraries are recognised by the names of their classes: none is imported to find out.
 Rule 2: a group of errors is meant if every error in it is.
-Rule 3: a status is read from ``error.response.status_code`` or ``error.status``; headers stand beside it.
+Rule 3: a status is read from ``error.response.status_code`` or ``error.status``; headers stand beside it. An error of AWS
+        has a code besides: one that means "slow down" counts as 429, one that invites another try as 408.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 WORDS = ("transient", "connection", "timeout", "5xx")
 
 _CONNECTION = {
+    "aiohttp": ("ClientConnectionError", "ClientPayloadError", "ClientHttpProxyError"),
+    "botocore": ("ConnectionError", "HTTPClientError", "IncompleteReadError", "ChecksumError", "ResponseParserError"),
     "builtins": ("ConnectionError",),
     "httpx": ("NetworkError", "RemoteProtocolError", "ProxyError"),
     "httpx2": ("NetworkError", "RemoteProtocolError", "ProxyError"),
@@ -33,12 +36,25 @@ _CONNECTION = {
     "urllib3": ("NewConnectionError", "ProtocolError", "SSLError", "ProxyError", "IncompleteRead"),
 }
 _TIMEOUT = {
+    "aiohttp": ("ServerTimeoutError",),
+    "botocore": ("ReadTimeoutError", "ConnectTimeoutError"),
     "builtins": ("TimeoutError",),
     "httpx": ("TimeoutException",),
     "httpx2": ("TimeoutException",),
     "requests": ("Timeout", "ConnectTimeout"),
     "urllib3": ("TimeoutError", "EmptyPoolError"),
 }
+_CODES = {  # of the errors of AWS, whatever their statuses
+    **dict.fromkeys((
+        "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
+        "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
+        "TransactionInProgressException",
+    ), 429),
+    **dict.fromkeys((
+        "IDPCommunicationError", "ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException",
+    ), 408),
+}  # fmt: skip
 _WRAPPERS = frozenset({"requests", "urllib3", "urllib"})  # their errors tell of another, as a reason or first argument
 
 
@@ -166,7 +182,13 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that *error* carries, or None."""
-    for holder in (_part(error, "response"), error):
+    response = _part(error, "response")
+    if isinstance(response, dict):  # of botocore
+        code = _item(response, "Error", "Code")
+        known = _CODES.get(code) if isinstance(code, str) else None
+        said = known, _part(error, "status"), _item(response, "ResponseMetadata", "HTTPStatusCode")
+        return next((one for one in said if isinstance(one, int)), None)
+    for holder in (response, error):
         for name in ("status_code", "status"):
             status = _part(holder, name)
             if isinstance(status, int) and not isinstance(error, RejectedError):
@@ -176,11 +198,20 @@ def status_of(error: BaseException) -> int | None:
 
 def headers_of(error: BaseException) -> Mapping[str, str]:
     """The headers of the answer that *error* carries; empty when there is none."""
+    answer = _part(error, "response")
+    if isinstance(answer, dict):  # of botocore
+        given = _item(answer, "ResponseMetadata", "HTTPHeaders")
+        return given if isinstance(given, dict) else {}
     for holder in (_part(error, "response"), error):
         headers = _part(holder, "headers")
         if headers is not None and hasattr(headers, "get"):
             return headers  # type: ignore[no-any-return]  # any client's mapping: only `get` is used
     return {}
+
+
+def _item(answer: dict[str, Any], name: str, within: str) -> Any:
+    part = answer.get(name)
+    return part.get(within) if isinstance(part, dict) else None
 
 
 def _part(holder: object, name: str) -> Any:

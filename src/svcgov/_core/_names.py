@@ -79,6 +79,11 @@ class Names:
         entry = self._entries.get((scope, kind, name))
         return None if entry is None else entry.thing
 
+    def each(self) -> list[tuple[Key, Any]]:
+        """All that has a name, and the name."""
+        with self._lock:
+            return [(key, entry.thing) for key, entry in self._entries.items()]
+
     def remembered(self) -> Callable[[], None]:
         """Remember what there is; call what comes back to forget what has come since, and what was said anew."""
         with self._lock:

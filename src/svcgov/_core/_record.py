@@ -60,14 +60,16 @@ class Record:
                 return (low + BOUNDS[min(index, len(BOUNDS) - 1)]) / 2
         return None
 
+    def ends(self) -> dict[str, int]:
+        """How many calls ended in which way."""
+        return {"succeeded": sum(self.counts), "failed": self.failed, "refused": self.refused, "cancelled": self.cancelled}
+
     def snapshot(self) -> dict[str, Any]:
         """Plain values: ``succeeded failed refused cancelled mean p50 p99`` (durations in seconds, of clean calls)."""
-        clean = sum(self.counts)
+        ends = self.ends()
+        clean = ends["succeeded"]
         return {
-            "succeeded": clean,
-            "failed": self.failed,
-            "refused": self.refused,
-            "cancelled": self.cancelled,
+            **ends,
             "mean": self.total[0] / clean if clean else None,
             "p50": self.quantile(0.5),
             "p99": self.quantile(0.99),

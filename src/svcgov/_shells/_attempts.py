@@ -8,7 +8,7 @@ Rule 4: what a loop that was left still holds is given back by its finaliser, wh
 
 from __future__ import annotations
 
-from .._core._context import ATTEMPT, DEADLINE
+from .._core._context import ATTEMPT, DEADLINE, put_back
 from ..errors import DeadlineExceededError
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ class Attempt:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         call, marker = self._call, self._marker
-        ATTEMPT.reset(self._token)
+        put_back(ATTEMPT, self._token)
         if call.stay is not None:
             call.stay.unmark()
         call.attempt = self._marker = self.last_error = None  # the traceback of an error holds the frame that holds this
@@ -100,6 +100,12 @@ class Call:
         if self.number == 0:
             self._begin()
         return self._delay
+
+    def sleep(self, delay: float) -> None:
+        """Wait for it, in plain functions."""
+        from ._sleeping import sleep
+
+        sleep(self._loop, delay, self._plan.last)
 
     def made(self) -> Attempt | None:
         """The next attempt, now that has been waited for it; None when no time is left, and a result is there instead."""
@@ -155,15 +161,6 @@ class Call:
             self._plan.close()
             self._plan = None
 
-    def drop(self) -> None:
-        """As `close`, from a finaliser."""
-        if self._ended(good=False) and self.stay is not None:
-            self.stay.budget.dropped(self.stay, None)
-        if self._plan is not None:
-            held = self._plan.drop()
-            if held is not None:
-                held[0].dropped(None, held[1])
-
     def _begin(self) -> None:
         deadline = DEADLINE.get()
         if deadline is not None and deadline <= self.clock.monotonic():
@@ -200,7 +197,7 @@ class Attempts:
         try:
             delay = call.due()
             if delay:
-                call.clock.sleep(delay)
+                call.sleep(delay)
             attempt = None if delay is None else call.made()
         except BaseException:
             call.close()
@@ -210,7 +207,7 @@ class Attempts:
         return attempt
 
     def __del__(self) -> None:
-        self._call.drop()
+        self._call.close()
 
 
 class AsyncAttempts:
@@ -239,4 +236,4 @@ class AsyncAttempts:
         return attempt
 
     def __del__(self) -> None:
-        self._call.drop()
+        self._call.close()

@@ -6,7 +6,8 @@ serves them all: a call arms no timer of its own. A key that is gone when its ca
 Rule 1: an expiry is ours iff our entry is gone *and* ``task.uncancel()`` brings the count back to where it was on entry;
         else somebody else cancelled too, and the cancellation goes on.
 Rule 2: a call that swallows our cancellation and returns keeps its result.
-Rule 3: a deadline in the context that is tighter than the limit breaks the order, so it gets a timer of its own.
+Rule 3: a deadline in the context that is tighter than the limit breaks the order, so it gets a timer of its own; so does
+        a limit that is that of one call.
 """
 
 from __future__ import annotations
@@ -97,9 +98,17 @@ class Lanes:
         """The lane of *loop*."""
         lane = self._by_loop.get(loop)
         if lane is None or lane.seconds != seconds:
+            self._let_go()
             self._by_loop[loop] = lane = Lane(loop, self._clock, seconds)
         self.latest = lane
         return lane
+
+    def _let_go(self) -> None:
+        """Of loops that were closed while calls were under way: those calls would hold their lane for ever, and it them."""
+        for known in self._by_loop.keyrefs():  # a list: other threads may add their loops meanwhile
+            loop = known()
+            if loop is not None and loop.is_closed():
+                self._by_loop.pop(loop, None)
 
 
 class Expiry:
@@ -129,6 +138,7 @@ class Expiry:
 def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any, Any], Any]:
     """Cancel the frames inside when the limit, or a tighter deadline of the context, has passed."""
     lanes = Lanes(limit.clock)
+    apart = alone(limit, inner, reason)
     deadline = DEADLINE.get
 
     async def call(now: float, args: Any, kw: Any) -> Any:
@@ -138,7 +148,7 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
         at = now + seconds
         tightest = deadline()
         if tightest is not None and tightest < at:
-            return await alone(tightest, now, args, kw)
+            return await apart(tightest, now, args, kw)
         task: Task[Any] = running_task()  # type: ignore[assignment]  # coroutines of asyncio run in tasks
         loop = task.get_loop()
         lane = lanes.latest
@@ -158,13 +168,33 @@ def cancelling(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any,
             task.uncancel()
         return result
 
-    async def alone(at: float, now: float, args: Any, kw: Any) -> Any:
+    return call
+
+
+def cancelling_once(limit: Limit, inner: Inner, reason: str) -> Callable[[float, Any, Any], Any]:
+    """The same for one call, whose limit is its own; the deadline in the context is that of the limit already."""
+    apart = alone(limit, inner, reason)
+
+    async def call(now: float, args: Any, kw: Any) -> Any:
+        at = DEADLINE.get()
+        if limit.seconds is None or at is None:
+            return await inner(now, args, kw)
+        return await apart(at, now, args, kw)
+
+    return call
+
+
+def alone(limit: Limit, inner: Inner, reason: str) -> Callable[[float, float, Any, Any], Any]:
+    """Cancel the frames inside at a moment of their own, with a timer of their own."""
+
+    async def call(at: float, now: float, args: Any, kw: Any) -> Any:
+        seconds = limit.seconds or 0.0
         expiry = Expiry(limit.clock, at)
         try:
             result = await inner(now, args, kw)
         except BaseException as error:
             if expiry.ended_by_us(error):
-                raise limit.expired(reason, at - now) from error
+                raise limit.expired(reason, seconds if at == now + seconds else at - now) from error
             raise
         expiry.ended_by_us(None)
         return result

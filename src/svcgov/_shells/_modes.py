@@ -26,7 +26,7 @@ PASSED: Permit = object()  # of a call that the gate has not let in, and has no 
 
 def observed(policy: Policy) -> bool:
     """Whether this gate observes, and leaves it to the frames to see to that."""
-    return policy.shares and policy.settings.mode == "observe"  # type: ignore[attr-defined]  # as gates that share have
+    return policy.shares and not policy.keeps_mode and policy.settings.mode == "observe"  # type: ignore[attr-defined]  # as gates that share have
 
 
 def gate_of(policy: Policy, *, block: bool = False) -> Any:

@@ -7,7 +7,7 @@ from ..errors import CallTimeoutError, RejectedError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from ..typing import Gate, Limit, Permit
 
@@ -43,11 +43,21 @@ THROUGH = Through()
 
 def overdue(limit: Limit, seconds: float, now: float, error: BaseException) -> None:
     """A call that began at *now* has ended with *error*: if that is its own and came late, say so."""
-    if not isinstance(error, Exception) or isinstance(error, (RejectedError, CallTimeoutError)):
-        return  # cancelled, not begun, or a time-out that has told of itself
-    took = limit.clock.monotonic() - now
-    if took > seconds:
+    if _own(error):
+        took = limit.clock.monotonic() - now
+        if took > seconds:
+            limit.late(took, error)
+
+
+def ended(limit: Limit, seconds: float, took: float, error: BaseException | None) -> None:
+    """The same, where it has taken so long, and may also have ended well."""
+    if took > seconds and (error is None or _own(error)):
         limit.late(took, error)
+
+
+def _own(error: BaseException) -> TypeGuard[Exception]:
+    """Not of one that was cancelled, has not begun, or was ended by a time-out that has told of itself."""
+    return isinstance(error, Exception) and not isinstance(error, (RejectedError, CallTimeoutError))
 
 
 class Route:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from .._core._call import Call, Wait
-from .._core._context import ATTEMPT, DEADLINE
+from .._core._context import ATTEMPT, DEADLINE, put_back
 from .._core._overrides import OVERRIDES
 from .._core._record import BOUNDS
 from ..errors import DeadlineExceededError
@@ -63,7 +63,7 @@ def head(governed: Governed) -> Callable[..., Any]:
                 route.settle(permit, None, now)
         except BaseException as error:
             if token is not None:
-                reset(token)
+                put_back(DEADLINE, token)
             record.end(error)
             if seconds is not None:
                 overdue(route.limit, seconds, now, error)
@@ -273,7 +273,9 @@ def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -
             if delay is None:
                 raise plan.last
             if delay > 0:
-                clock.sleep(delay)
+                from . import _sleeping
+
+                _sleeping.sleep(retry, delay, plan.last)
                 if plan.overslept():
                     raise plan.last
             token = ATTEMPT.set(plan.attempt)
@@ -285,7 +287,7 @@ def again(retry: Loop, error: BaseException, inner: Inner, args: Any, kw: Any) -
                 plan.recovered()
                 return result
             finally:
-                ATTEMPT.reset(token)
+                put_back(ATTEMPT, token)
     finally:
         plan.close()
         del error, plan  # as above
@@ -347,7 +349,7 @@ def within(limit: Limit, inner: Inner) -> Inner:
             result = inner(now, args, kw)
         except BaseException as error:
             if token is not None:
-                reset(token)
+                put_back(DEADLINE, token)
             overdue(limit, seconds, now, error)
             raise
         if token is not None:
@@ -356,5 +358,15 @@ def within(limit: Limit, inner: Inner) -> Inner:
         if took > seconds:
             limit.late(took)
         return result
+
+    return call
+
+
+def measured(limit: Any, fn: Callable[..., Any] | None, kept: Callable[[Limit, Inner], Inner], inner: Inner) -> Inner:
+    """A time-out whose seconds are a function of the call: its frames are made for each. *fn* is None as in `asked`."""
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        inside = kept(limit.limit_of(Call(fn, args, kw)), inner)
+        return inside(now, args, kw)
 
     return call

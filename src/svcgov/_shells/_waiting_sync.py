@@ -7,10 +7,10 @@ Rule 3: nobody blocks a thread that runs an event loop: the loop may be what wou
 
 from __future__ import annotations
 
-import sys
 from _thread import allocate_lock
 
 from .._core._clock import SYSTEM
+from ._sleeping import runs_a_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Latch:
     __slots__ = ("_lock", "wake")
 
     def __init__(self, waiting: Wait) -> None:
-        if _runs_a_loop():
+        if runs_a_loop():
             raise waiting.refused("would_block_loop")
         self._lock = allocate_lock()
         self._lock.acquire()
@@ -50,9 +50,3 @@ def wait(waiting: Wait) -> tuple[Permit, float]:
         waiting.abandon()
         raise
     return waiting.permit, clock.monotonic()
-
-
-def _runs_a_loop() -> bool:
-    """Whether this thread runs an event loop. Where nobody has imported them, nobody runs one."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None

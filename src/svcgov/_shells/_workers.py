@@ -9,11 +9,11 @@ Rule 5: a forked process has none of its parent's workers.
 
 from __future__ import annotations
 
-import os
 import threading
 from contextvars import ContextVar, copy_context
 
 from .._core._context import DEADLINE
+from .._core._fork import after_fork
 from .._core._mishaps import said
 from .._core._report import report_once
 from ..errors import BulkheadFullError, DeadlineExceededError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..typing import Limit
     from ._sync import Inner
 
+PAUSE = 60.0  # seconds between two facts about the same thing
 _ON_WORKER: ContextVar[bool] = ContextVar("svcgov.on_worker", default=False)
 
 
@@ -86,6 +87,7 @@ class Pool:
         """Begin anew, with no worker: the threads of a process are not those of its children."""
         self.abandoned = 0
         self.alive = 0
+        self._told = float("-inf")
         self._free: list[Worker] = []
         self._lock = threading.Lock()
 
@@ -116,7 +118,7 @@ class Pool:
                 self._free.remove(worker)
             elif worker.wake.acquire(blocking=False):
                 return False  # it has just been woken; else a signal has struck who was about to
-            self.alive -= 1
+            self.alive = max(0, self.alive - 1)  # a call may have forked: its worker is there, and has not been counted
             return True
 
     def wait(self, job: Job, seconds: float) -> bool:
@@ -137,6 +139,14 @@ class Pool:
             self.abandoned += 1
             return True
 
+    def burdened(self, now: float) -> bool:
+        """Whether half of the workers that there may be, or more, run calls that were left behind; true once a minute."""
+        with self._lock:
+            if 2 * self.abandoned < self.most or 0 <= now - self._told < PAUSE:
+                return False
+            self._told = now
+            return True
+
     def ended(self, job: Job, worker: Worker) -> None:
         """The call of *job* is over: wake who waits, or clean up after who did. Then *worker* is free again.
 
@@ -148,7 +158,7 @@ class Pool:
                 job.done.release()
                 return
             job.done.release()
-            self.abandoned -= 1
+            self.abandoned = max(0, self.abandoned - 1)  # as in `retire`
         try:
             close = getattr(job.result, "close", None)
             if close is not None:
@@ -162,7 +172,7 @@ class Pool:
 
 
 POOL = Pool()
-getattr(os, "register_at_fork", dict)(after_in_child=POOL.forget)  # where there is no fork, nothing is registered
+after_fork(POOL.forget)
 
 
 def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
@@ -185,6 +195,8 @@ def hop(limit: Limit, inner: Inner, reason: str, pool: Pool = POOL) -> Inner:
             raise BulkheadFullError(limit.name, "no_worker")
         try:
             if not pool.wait(job, max(0.0, end - limit.clock.monotonic())):
+                if pool.burdened(limit.clock.monotonic()):
+                    limit.burdened(pool.abandoned, pool.most)
                 raise limit.expired(reason, allowed)
             if job.error is not None:
                 raise job.error

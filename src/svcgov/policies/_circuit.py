@@ -1,9 +1,10 @@
 """The circuit.
 
-Rule 1: every change of state happens in this file, under the lock.
+Rule 1: what leads to another state is decided in this file, under the lock; the change itself is in `_circuit_states`.
 Rule 2: nothing here sleeps, awaits, logs, or calls the user.
 Rule 3: each stay in a state is a term. A permit remembers its term; an outcome of an earlier term has no vote.
 Rule 4: all states follow from the clock at the next call; no timer, no thread.
+Rule 5: a finaliser takes no lock. What it brings back it leaves in a list, and whoever comes by next counts it.
 
 ::
 
@@ -26,82 +27,38 @@ against a new threshold. In a window of time that is so until its running bucket
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-
-from ..facts import CircuitChanged, ThresholdExceeded
+from ..facts import ThresholdExceeded
 from ._circuit_ramp import Ramp
-from ._circuit_tickets import Ticket, Tickets
-from ._circuit_window import FAILED, SLOW, CountWindow, TimeWindow
+from ._circuit_states import (
+    CLOSED,
+    COUNTING,
+    DISABLED,
+    EVERY_TIME,
+    FORCED_OPEN,
+    HALF_OPEN,
+    HELD,
+    METRICS_ONLY,
+    NOTHING,
+    OPEN,
+    RAMPING,
+    Terms,
+)
+from ._circuit_tickets import Ticket
+from ._circuit_window import FAILED, SLOW, TimeWindow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _thread import LockType
     from typing import Any
 
     from ..typing import Permit
     from ._circuit_settings import BreakerSettings
-    from ._circuit_window import Counts, Window
-    from .circuit_breaker import CircuitBreaker
-
-CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
-FORCED_OPEN, DISABLED, METRICS_ONLY = "forced-open", "disabled", "metrics-only"
-HELD = (FORCED_OPEN, DISABLED, METRICS_ONLY)
-_NOTHING: Any = object()  # a permit that nobody has
-_EVERY_TIME = 1 << 62  # outcomes, or seconds, after which no evaluation is needed: never
+    from ._circuit_window import Counts
 
 
-class Circuit:
-    """The machine.
+class Circuit(Terms):
+    """The machine."""
 
-    ``window`` holds the outcomes of this term; from ``sure`` outcomes on a clean one needs no evaluation, from ``warm`` on
-    or until ``edge`` no lock either. ``led_to`` are the counts that led to the last change, and what was enough for a rate then.
-    """
-
-    __slots__ = (
-        "calm",
-        "edge",
-        "enough",
-        "free",
-        "in_row",
-        "led_to",
-        "lock",
-        "open_until",
-        "openings",
-        "over",
-        "owner",
-        "ramp",
-        "settings",
-        "slow",
-        "state",
-        "sure",
-        "term",
-        "tickets",
-        "warm",
-        "window",
-    )
-
-    window: Any  # either kind: what is done without the lock looks at the parts of both
-    in_row: int
-    enough: int
-    sure: int
-    warm: int
-    edge: float
-    slow: float
-    over: bool
-    term: object
-    free: Permit
-    calm: Permit
-
-    def __init__(self, owner: CircuitBreaker, settings: BreakerSettings) -> None:
-        self.owner: CircuitBreaker = owner
-        self.settings: BreakerSettings = settings
-        self.lock: LockType = allocate_lock()
-        self.tickets: Tickets = Tickets()
-        self.openings: int = 0
-        self.open_until: float = 0.0
-        self.led_to: tuple[Counts, int] = ((0, 0, 0, 0), 1)
-        self.ramp: Ramp = Ramp(1.0, 0.0)
-        self._begin_locked(settings.held or CLOSED, self.owner.clock.monotonic())
+    __slots__ = ()
 
     def admit(self, now: float, call: Any = None) -> Permit:
         """A permit, or the breaker's refusal. Not reached while the circuit is closed and a permit is free."""
@@ -110,14 +67,18 @@ class Circuit:
             now = fresh
         if self.state == OPEN and now < self.open_until:  # by far the commonest; it changes nothing, so it takes no lock
             raise self.owner.refusal("open", self._left(now), now)
+        if self._inside():
+            return NOTHING  # called by a collection of garbage from inside: it passes, and has no vote
+        if self.returns:
+            self._collect()
         spread = self.owner.spread() if self.settings.count_in_flight else 1.0
         with self.lock:
-            permit = self.free
+            permit = self.free = self._door()
             refusal = None if permit is not None else self._refusal_locked(now, spread)
             if refusal is None and permit is None:
                 shared = self.state == RAMPING and not self.settings.count_in_flight
                 permit = self.term if shared else self.free or self.tickets.give(self.term, now)
-        self.owner.ears.flush()
+        self._done()
         if refusal is not None:
             raise self.owner.refusal(refusal, self._left(now) if refusal == OPEN else None, now)
         return permit
@@ -153,21 +114,56 @@ class Circuit:
             spread = self.owner.spread()
             if failed is not None and error is not None and self.settings.open_from_answer:
                 answer = self.owner.asked(error)
+        outcome = (permit, failed, SLOW if slow else 0, end, spread, answer)
+        if isinstance(error, GeneratorExit) or self._inside():
+            self._leave(outcome)
+            return
+        if self.returns:
+            self._collect()
+        self._take(outcome)
+        self._done()
+
+    def _leave(self, outcome: tuple[Any, ...]) -> None:
+        """A finaliser was here, perhaps in the middle of what is done under the lock: it takes none."""
+        permit, _, _, _, spread, _ = outcome
+        if spread is not None or type(permit) is Ticket:
+            self.returns.append(outcome)
+            self.free = None  # so that the next call asks, and counts it first
+
+    def _collect(self) -> None:
+        """Count what finalisers have left."""
+        while True:
+            try:
+                outcome = self.returns.pop(0)
+            except IndexError:
+                return
+            self._take(outcome)
+
+    def _done(self) -> None:
+        """After the lock: what was left while it was held is counted, and what happened is told."""
+        if self.returns:
+            self._collect()
+        self.owner.ears.flush()
+
+    def _take(self, outcome: tuple[Any, ...]) -> None:
+        """An outcome, if it has a vote; *spread* is None where it teaches nothing."""
+        permit, failed, cell, end, spread, answer = outcome
         with self.lock:
             vote = self.tickets.take_back(permit, self.term) if type(permit) is Ticket else permit is self.term
             if vote and spread is not None:
-                self._count_locked(permit, failed, SLOW if slow else 0, end)
+                self._count_locked(permit, failed, cell, end)
                 if answer and self.state != METRICS_ONLY:
                     self._trip_locked(("answer",), end, min(answer, self.settings.max_open_for))
-                elif failed or slow or self.window.at <= self.sure:
+                elif failed or cell or self.window.at <= self.sure:
                     self._judge_locked(end, spread)
                 self._settle_down_locked(permit)
-        self.owner.ears.flush()
 
     def would_admit(self, now: float) -> bool:
         """Whether a call would get in now. Asking changes nothing."""
+        if self.returns:
+            self._done()
         with self.lock:
-            if self.free is not None:
+            if self._door() is not None:
                 return True
             if self.state == OPEN:
                 return now >= self.open_until
@@ -190,7 +186,7 @@ class Circuit:
                 self._change_locked(state, now, (cause,), wait=usual if wait is None else wait, origin=origin)
             elif wait is not None:
                 self.open_until = max(self.open_until, now + wait)
-        self.owner.ears.flush()
+        self._done()
 
     def tune(self, settings: BreakerSettings) -> None:
         """Other settings: in force at the next outcome. Another window starts its counts anew; the state stays."""
@@ -198,19 +194,21 @@ class Circuit:
         with self.lock:
             before, self.settings = self.settings, settings
             other = not settings.same_window(before)
-            if other or settings != before:
-                if other and self.state in (CLOSED, RAMPING, METRICS_ONLY):
-                    self.warm, self.edge = _EVERY_TIME, -_EVERY_TIME  # first, so that nobody adds to a window of another kind
-                    self.window, self.in_row, self.over = self._window_locked(now), 0, False  # calls under way still have a vote
+            if other or not settings.same_numbers(before):
+                if other and self.state in COUNTING:
+                    self.warm, self.edge = EVERY_TIME, -EVERY_TIME  # first, so that nobody adds to a window of another kind
+                    self.window = self._window_for(self.state, now)  # calls under way still have a vote
+                    self.in_row, self.over = 0, False
                 self._arm_locked()
-                self.sure = max(self.sure, self.window.at + 1)  # the next outcome is evaluated, a clean one too
-                self.warm = max(self.warm, self.sure)
+                self._look_again_locked()
         if settings.held != before.held and (settings.held or self.state in HELD):
             self.move(settings.held or CLOSED, origin="document")
 
     def reading(self) -> tuple[str, Counts, int]:
         """The state, the counts in the window (while open: those that led to it), and what is enough for a rate."""
         now = self.owner.clock.monotonic()
+        if self.returns:
+            self._done()
         with self.lock:
             if self.state == OPEN:
                 return OPEN, *self.led_to
@@ -231,7 +229,7 @@ class Circuit:
 
     def _refusal_locked(self, now: float, spread: float) -> str | None:
         """Why this call may not come in, or None; what is due at a call happens here."""
-        early = self.settings.count_in_flight and self.state in (CLOSED, RAMPING, METRICS_ONLY)
+        early = self.settings.count_in_flight and self.state in COUNTING
         if early and self.tickets.count_slow(self.window, now, self.slow):
             self.ramp.heard = True
             self._judge_locked(now, spread)
@@ -279,7 +277,7 @@ class Circuit:
             self.in_row = self.in_row + 1 if failed else 0
         self.ramp.heard = True
         if cell or failed:
-            self.calm = _NOTHING
+            self.calm = NOTHING
 
     def _judge_locked(self, now: float, spread: float) -> None:
         own, counts = self.settings, self.window.counts(now)
@@ -292,13 +290,13 @@ class Circuit:
             return
         if causes and not self.over and self.owner.ears.heard:
             figures = own.figures(counts, self.enough)
-            self.owner.ears.post(ThresholdExceeded(policy=self.owner.label, at=now, causes=causes, **figures))
+            self.owner.ears.post(ThresholdExceeded(policy=self.owner.label, at=now, causes=causes, **figures, key=self.owner.key))
         if self.over != bool(causes):
             self.over = bool(causes)
             self._arm_locked()
         if type(self.window) is TimeWindow:  # until the bucket ends a clean outcome can only lower what holds
             settled = not self.over and (not counts[3] or counts[0] >= self.enough)
-            self.edge = self.window.edge if settled else -_EVERY_TIME
+            self.edge = self.window.edge if settled else -EVERY_TIME
 
     def _judge_probes_locked(self, counts: Counts, now: float, spread: float) -> None:
         own = self.settings
@@ -318,76 +316,8 @@ class Circuit:
 
     def _settle_down_locked(self, permit: Permit) -> None:
         """If the window is clean for a whole turn: be calm until the next failure."""
-        if permit is self.free and self.slow == _EVERY_TIME and self.window.clean():
+        if permit is self.free and self.slow == EVERY_TIME and self.window.clean():
             self.calm = self.free
-
-    # -- under the lock: another state -------------------------------------------------------------------------------
-
-    def _trip_locked(self, causes: tuple[str, ...], now: float, wait: float) -> None:
-        self.openings += 1
-        self._change_locked(OPEN, now, causes, wait=wait)
-
-    def _change_locked(
-        self, state: str, now: float, causes: tuple[str, ...], *, wait: float = 0.0, origin: Any = "local", keep: bool = False
-    ) -> None:
-        before = self.state
-        self.led_to = counts, enough = self.window.counts(now), self.enough
-        if state == OPEN:
-            self.open_until = now + wait
-        elif state == CLOSED:
-            self.openings = 0
-        if before != state and self.owner.ears.heard:
-            self.owner.ears.post(
-                CircuitChanged(
-                    policy=self.owner.label,
-                    at=now,
-                    before=before,
-                    after=state,
-                    cause=causes[0],
-                    causes=causes,
-                    **self.settings.figures(counts, enough),
-                    open_for=wait if state == OPEN else None,
-                    opening=self.openings,
-                    origin=origin,
-                )
-            )
-        self._begin_locked(state, now, keep=keep)
-
-    def _begin_locked(self, state: str, now: float, *, keep: bool = False) -> None:
-        """A new term: no probe out, and nothing counted, unless the window is kept; what was handed out before is void."""
-        self.free = None  # first, so that an outcome that comes meanwhile waits for the lock
-        self.calm = _NOTHING
-        self.state: str = state
-        self.term = object()
-        self.tickets.out.clear()
-        if not keep:
-            self.window = self._window_locked(now)
-            self.in_row = 0
-            self.over = False
-        self._arm_locked()
-
-    def _window_locked(self, now: float) -> Window:
-        own = self.settings
-        if self.state == HALF_OPEN:
-            return CountWindow(own.half_open_calls)
-        return TimeWindow(own.window, now) if isinstance(own.window, float) else CountWindow(own.window)
-
-    def _arm_locked(self) -> None:
-        """What follows from state and settings: what is free, what is slow, what is enough, what needs no evaluation."""
-        own, state, window = self.settings, self.state, self.window
-        self.calm = _NOTHING
-        self.edge = -_EVERY_TIME
-        self.slow = _EVERY_TIME if own.slow_call_duration is None else own.slow_call_duration
-        self.enough = min(own.half_open_calls, own.min_calls) if state == RAMPING else own.min_calls
-        if type(window) is CountWindow:
-            self.enough = min(self.enough, window.size)
-        each_time = type(window) is TimeWindow or self.over or state == HALF_OPEN
-        self.sure = _EVERY_TIME if each_time else self.enough
-        self.warm = _EVERY_TIME if self.slow != _EVERY_TIME else self.sure
-        if state == DISABLED:
-            self.free = self.calm = self.term
-        else:
-            self.free = None if own.count_in_flight or state not in (CLOSED, METRICS_ONLY) else self.term
 
 
 class LockedCircuit(Circuit):

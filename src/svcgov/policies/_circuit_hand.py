@@ -8,23 +8,21 @@ from __future__ import annotations
 from .._core._durations import as_seconds
 from .._core._schema import number
 from ..errors import ConfigError
-from ._circuit import CLOSED, DISABLED, FORCED_OPEN, HALF_OPEN, METRICS_ONLY, OPEN, RAMPING
+from ._circuit_states import CLOSED, DISABLED, FORCED_OPEN, HALF_OPEN, METRICS_ONLY, OPEN, RAMPING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
 
     from ..typing import Clock, Duration
-    from ._circuit import Circuit
-    from ._circuit_settings import BreakerSettings
 
 
 class ByHand:
     """The part of a circuit breaker that people use beside calling through it."""
 
     clock: Clock
-    machine: Circuit
-    settings: BreakerSettings
+    machine: Any  # a `Circuit`, or what stands for several
+    settings: Any  # `BreakerSettings`
     refused: int
 
     @property
@@ -38,7 +36,7 @@ class ByHand:
 
     def would_admit(self) -> bool:
         """Whether a call would get in now. Asking changes nothing: readiness uses this."""
-        return self.machine.would_admit(self.clock.monotonic())
+        return self.machine.would_admit(self.clock.monotonic())  # type: ignore[no-any-return]  # a truth
 
     def snapshot(self) -> dict[str, Any]:
         """``state calls failed slow failure_rate slow_call_rate refused``; rates are None below the minimum of calls.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from .._core._backoff import Backoff, BackoffSettings
 from .._core._durations import HOUR, Seconds, as_seconds
 from .._core._matching import Matcher
-from .._core._schema import Settings, choice, custom, duration, flag, integer, number, ratio
+from .._core._schema import custom, duration, flag, integer, number, ratio
 from ..errors import ConfigError
+from ..pipeline import GateSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _PYBREAKER_NAMES = {
     "success_threshold": "half_open_calls",
     "exclude": "ignore",
 }
+_ASKED = ("on", "ignore", "on_result", "key", "when")
 _NO_ERROR = Exception()
 
 
@@ -72,13 +74,19 @@ def _predicate(value: Any, path: str) -> Callable[[Any], object] | None:
     return value
 
 
+def _key(value: Any, path: str) -> Any:
+    from ._key_readers import read_key
+
+    return read_key(value, path)
+
+
 def _force(value: Any, path: str) -> str | None:
     if value not in (None, "open"):
         raise ConfigError(path, value, "open, or None")
     return value  # type: ignore[no-any-return]  # one of the two
 
 
-class BreakerSettings(Settings):
+class BreakerSettings(GateSettings):
     """The settings, checked."""
 
     failure_rate: float | None = ratio(default=0.5, optional=True)
@@ -101,7 +109,8 @@ class BreakerSettings(Settings):
     on: Matcher | None = custom(_matcher, default=None)  # None: every Exception
     ignore: Matcher | None = custom(_matcher, default=None)
     on_result: Callable[[Any], object] | None = custom(_predicate, default=None)
-    mode: str = choice("enforce", "observe", "off", default="enforce")
+    key: Any = custom(_key, default=None)
+    max_keys: int = integer(default=1_000, low=1, high=1_000_000)
     force: str | None = custom(_force, default=None)
 
     @classmethod
@@ -158,6 +167,10 @@ class BreakerSettings(Settings):
     def same_window(self, other: BreakerSettings) -> bool:
         """Whether the window is that of *other*: 30 calls are not 30 seconds."""
         return self.window == other.window and type(self.window) is type(other.window)
+
+    def same_numbers(self, other: BreakerSettings) -> bool:
+        """Whether all is as in *other*, functions and what they would say left aside: those are asked at each outcome."""
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields if name not in _ASKED)
 
     def thousandths(self) -> tuple[int, ...]:
         """The steps of the ramp, in whole thousandths."""

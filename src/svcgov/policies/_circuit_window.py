@@ -57,6 +57,10 @@ class CountWindow:
         failed, slow, both = count(FAILED), count(SLOW), count(FAILED | SLOW)
         return min(self.at, self.size), failed + both, slow + both, failed + slow + both
 
+    def empty(self, now: float) -> bool:
+        """Whether nothing is in it."""
+        return not self.at
+
     def clean(self) -> bool:
         """Whether it is full, and every outcome in it is a clean one. Looked for once in a turn."""
         if self.at < self.calm_at:
@@ -112,6 +116,11 @@ class TimeWindow:
         self._roll(now)
         calls, failed, slow, bad = (sum(column) for column in zip(*self._buckets, strict=True))
         return calls + self.ok, failed, slow, bad
+
+    def empty(self, now: float) -> bool:
+        """Whether nothing is in it any more. Looks, and changes nothing: the lock is not needed."""
+        over = now >= self._start(self._number + BUCKETS)
+        return over or not (self.ok or any(calls for calls, _, _, _ in self._buckets))
 
     def clean(self) -> bool:
         """Never: each outcome is one more."""

@@ -54,6 +54,7 @@ class Plan:
     )  # fmt: skip
 
     last: BaseException
+    _repeatable: bool | None
 
     def __init__(self, owner: Retry) -> None:
         self._owner = owner
@@ -63,13 +64,13 @@ class Plan:
         self._real = False
         self._over = False
         self._held: tuple[Budget, Pot] | None = None
-        self._repeatable = REPEATABLE.get() if owner.settings.idempotent is None else owner.settings.idempotent
         self.attempt: int = 1
 
     def next_delay(self, error: BaseException) -> float | None:
         """Seconds until the next attempt, or None: then ``last`` is to be raised."""
         self._give_back()
         owner, settings = self._owner, self._settings
+        self._repeatable = REPEATABLE.get() if settings.idempotent is None else settings.idempotent  # an edge knows by failure
         refused = isinstance(error, RejectedError)
         if refused and self._real:
             noted(self.last, f"svcgov: attempt {self.attempt} was refused: {error}")
@@ -123,14 +124,7 @@ class Plan:
         """The call is over; it was cancelled, unless its end has been told."""
         self._give_back()
         if not self._over:
-            self._over = True
             self._owner.whole.cancelled += 1
-
-    def drop(self) -> tuple[Budget, Pot] | None:
-        """As `close`, from a finaliser: what it held is returned, for a `Budget` to be told without its lock."""
-        held, self._held = self._held, None
-        self.close()
-        return held
 
     def _give_back(self) -> None:
         if self._held is not None:

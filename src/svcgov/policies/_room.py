@@ -5,6 +5,8 @@ Rule 2: nobody is woken under the lock. Who cannot be woken any more, since its 
 Rule 3: whoever stops waiting, by time or by cancellation, either has a place by then and owns it, or is out of the queue.
 Rule 4: what a collection of garbage calls while the lock is held may come by here again: the lock lets its own thread in,
         and the queue is looked at once more after it has been released.
+Rule 5: places that were taken before a fork, or before the process was frozen into a snapshot, are of another term: they
+        give nothing back.
 """
 
 from __future__ import annotations
@@ -22,23 +24,25 @@ if TYPE_CHECKING:
 
     from ..errors import BulkheadFullError
     from ..typing import Clock, Permit
-    from .bulkhead import Bulkhead
+    from .bulkhead import Bulkhead, Seats
 
 
 class Place:
     """A permit for one call, which knows what it costs."""
 
-    __slots__ = ("cost", "room")
+    __slots__ = ("cost", "term")
 
-    def __init__(self, room: Room, cost: int) -> None:
-        self.room: Room | None = room  # None once it has been given back: a second time nothing happens
+    def __init__(self, term: object, cost: int) -> None:
+        self.term: object = term  # None once it has been given back: a second time nothing happens
         self.cost: int = cost
 
 
 class Room:
     """The machine of a bulkhead that lets calls wait, or whose calls cost more than one place."""
 
-    __slots__ = ("_lock", "calm", "free", "limit", "max_wait", "max_waiting", "newest_first", "owner", "used", "waiters")
+    __slots__ = (
+        "_lock", "calm", "free", "limit", "max_wait", "max_waiting", "newest_first", "owner", "seat", "term", "used", "waiters",
+    )  # fmt: skip
 
     asks = True
 
@@ -46,6 +50,8 @@ class Room:
         self.owner: Bulkhead = owner
         self.free: Permit = None
         self.calm: Permit = object()  # never handed out: every permit comes back
+        self.seat: Permit = object()  # of the machine before this one, see `take_over`
+        self.term: object = object()
         self.used: int = 0
         self.waiters: OrderedDict[Waiter, None] = OrderedDict()
         self._lock = RLock()
@@ -59,6 +65,16 @@ class Room:
             self.max_waiting: int = settings.most_waiting
             self.newest_first: bool = settings.order == "lifo"
             self.limit: int = settings.limit
+        self.serve()
+
+    def take_over(self, seats: Seats) -> None:
+        """From now on those who have a seat there have it here."""
+        with self._lock:
+            self.seat = seats.seat
+            seats.moved = self  # before nobody gets in any more, and nobody gives back
+            seats.limit = -1
+            seats.seat = object()
+            self.used += seats.used
         self.serve()
 
     def admit(self, now: float, call: Any = None) -> Permit:
@@ -76,7 +92,7 @@ class Room:
 
     def taken(self, cost: int) -> Place | None:
         """A place, if there is one and nobody waits for it."""
-        place = Place(self, cost)
+        place = Place(self.term, cost)
         with self._lock:
             if self.waiters or self.used + cost > self.limit:
                 return None
@@ -85,13 +101,16 @@ class Room:
 
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """Take the place back, and hand it on."""
-        if not isinstance(permit, Place):
-            return
         with self._lock:
-            if permit.room is not self:
+            if isinstance(permit, Place):
+                if permit.term is not self.term:
+                    return
+                permit.term = None
+                self.used -= permit.cost
+            elif permit is self.seat:
+                self.used -= 1
+            else:
                 return
-            permit.room = None
-            self.used -= permit.cost
         self.serve()
 
     def serve(self) -> None:
@@ -108,7 +127,7 @@ class Room:
 
     def _next_locked(self) -> Waiter | None:
         """Grant a place to the next one that waits, if it fits."""
-        place = Place(self, 0)  # made first: from here on nothing is made, so nothing is collected in between
+        place = Place(self.term, 0)  # made first: from here on nothing is made, so nothing is collected in between
         if not self.waiters:
             return None
         waiter, _ = self.waiters.popitem(last=self.newest_first)
@@ -142,6 +161,18 @@ class Room:
             self.waiters.pop(waiter, None)
         self.serve()  # it may have been one that cost much and stood before others that cost less
         return False
+
+    def forked(self) -> None:
+        """In a process that has just been forked: nobody holds the lock, nobody is inside, nobody waits."""
+        self._lock = RLock()
+        self.waiters = OrderedDict()
+        self.restored()
+
+    def restored(self) -> None:
+        """The process goes on from a snapshot: nobody is inside."""
+        with self._lock:
+            self.seat, self.term, self.used = object(), object(), 0
+        self.serve()
 
 
 class Waiter(Wait):

@@ -22,19 +22,23 @@ WHOLE = 1e-6  # of a call: shares that were kept over a change of the limit are 
 
 
 class Meter:
-    """What is used of one limit. *burst* means something to the bucket alone."""
+    """What is used of one limit. *burst* means something to the bucket alone, and *began* to one that warms up."""
 
-    __slots__ = ("birth", "burst", "grace", "rate")
+    __slots__ = ("began", "birth", "burst", "grace", "rate")
 
     def __init__(self, rate: Rate, burst: int | None, birth: float) -> None:
         self.rate = rate
         self.burst = burst
-        self.birth = birth
+        self.birth = self.began = birth
         self.grace = min(rate.seconds / max(1, rate.n) / 1000, 0.00001)  # seconds: floats are rounded
 
     def early(self, now: float, cost: int) -> float:
         """How many seconds too early *cost* calls are: 0 for not at all, `NEVER` for always."""
         raise NotImplementedError
+
+    def due(self, now: float, cost: int) -> float:
+        """The same as exactly as the meter knows it."""
+        return self.early(now, cost)
 
     def take(self, now: float, cost: int) -> None:
         """Let *cost* calls begin."""
@@ -117,8 +121,13 @@ class Bucket(Meter):
     def early(self, now: float, cost: int) -> float:
         if cost > self.size:
             return NEVER
-        early = self._ahead(now) - (self.size - cost) * self.step
-        return early - self.grace / 2 if early > self.grace else 0.0
+        due = self.due(now, cost)
+        return due - self.grace / 2 if due else 0.0
+
+    def due(self, now: float, cost: int) -> float:
+        """As `early` without rounding, and also for what costs more than there ever is: it can be paid for step by step."""
+        due = self._ahead(now) - (self.size - cost) * self.step
+        return due if cost and due > self.grace else 0.0
 
     def take(self, now: float, cost: int) -> None:
         self.spent, self.at = self._ahead(now) + cost * self.step, now
@@ -131,6 +140,20 @@ class Bucket(Meter):
 
     def fill(self, calls: float, now: float) -> None:
         self.spent, self.at = calls * self.step, now
+
+    def fill_until(self, at: float) -> None:
+        """Let it be full at that moment to come, if it would not be."""
+        if self._ahead(at) < self.size * self.step:
+            self.fill(self.size, at)
+
+    @property
+    def state(self) -> tuple[float, float]:
+        """What it has to be set to, to stand as it does now."""
+        return self.spent, self.at
+
+    @state.setter
+    def state(self, state: tuple[float, float]) -> None:
+        self.spent, self.at = state
 
     def fresh(self, now: float) -> float:
         return self._ahead(now)
@@ -275,3 +298,16 @@ ALGORITHMS: dict[str, type[Meter]] = {
 def meter(algorithm: str, rate: Rate, burst: int | None, birth: float) -> Meter:
     """A new meter for *rate*."""
     return (ALGORITHMS[algorithm] if rate.n else Closed)(rate, burst, birth)
+
+
+def aimed(rate: Rate, burst: int | None, cost: int) -> tuple[float, float, float, float]:
+    """The step that a call pours, how far ahead of its time it may come, the grace in that for rounding, the bucket's size.
+
+    Without the grace the last call of a burst could be refused. ``0/second`` refuses all: nothing is ever due.
+    """
+    if not rate.n:
+        return NEVER, -NEVER, 0.0, 0.0
+    pace = rate.seconds / rate.n
+    grace = min(pace / 1000, 0.00001)
+    room = (burst or rate.n) - cost
+    return cost * pace, room * pace + grace if room >= 0 else -NEVER, grace, (burst or rate.n) * pace

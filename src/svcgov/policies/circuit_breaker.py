@@ -17,17 +17,19 @@ from .._core._clock import SYSTEM
 from .._core._mishaps import Mishaps
 from .._core._threads import LOCKED
 from .._core._veil import import_without
-from ..errors import CircuitOpenError
+from ..errors import CircuitOpenError, ConfigError
 from ..facts import CallRefused, CircuitChanged
 from ..pipeline import Gated, Pipeline, named
-from ._circuit import CLOSED, FORCED_OPEN, HALF_OPEN, OPEN, Circuit, LockedCircuit
+from ._circuit import Circuit, LockedCircuit
 from ._circuit_hand import ByHand
+from ._circuit_names import TheirNames
 from ._circuit_settings import BreakerSettings
+from ._circuit_states import CLOSED, FORCED_OPEN, HALF_OPEN, OPEN
 from ._circuit_verdict import JudgedResult, answer_of, verdict_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, ClassVar, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from pybreaker import CBStateType
 
     from .._core._backoff import Backoff
+    from .._core._call import Call
     from .._core._schema import Settings
     from ..typing import Clock, Duration
+    from ._circuit_keyed import CircuitBreakerOfKey, Circuits
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -66,8 +70,11 @@ if TYPE_CHECKING:
         on: Match
         ignore: Match
         on_result: Callable[[Any], object] | None
-        mode: Literal["enforce", "observe", "off"]
+        key: Callable[[Any], Any] | str | None
+        max_keys: int
         force: Literal["open"] | None
+        mode: Literal["enforce", "observe", "off"]
+        when: Callable[[Call], object] | Mapping[str, Any] | None
         listeners: Sequence[pybreaker.CircuitBreakerListener]
         clock: Clock
         random: Callable[[], float]
@@ -126,15 +133,18 @@ class _View(pybreaker.CircuitMemoryStorage):
         return calls - failed
 
 
-class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[misc, override]  # ours comes first: decorator, name
+class CircuitBreaker(ByHand, TheirNames, pybreaker.CircuitBreaker):  # type: ignore[misc, override]  # ours comes first: decorator, name
     """Refuses calls to a dependency that fails. Made by `svcgov.circuit_breaker`."""
 
     kind = "circuit_breaker"
     shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
     settings_class: ClassVar[type[Settings]] = BreakerSettings
     fixed: ClassVar[tuple[str, ...]] = ("on_result",)
+    shares = True
+    keeps_mode = True
     settings: BreakerSettings
-    machine: Circuit
+    machine: Circuit | Circuits
+    key: ClassVar[Hashable] = None  # whose circuit it is: everybody's
 
     def __init__(
         self,
@@ -147,6 +157,7 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
     ) -> None:
         self.random: Callable[[], float] = random or system_random
         self._excluded_exceptions = []
+        self._way: Pipeline | None = None
         self._stops: list[tuple[pybreaker.CircuitBreakerListener, Callable[[], None]]] = []
         Gated.__init__(self, given, name=name, clock=clock)
         pybreaker.CircuitBreaker.__init__(self, name=name, state_storage=_View(self), listeners=())
@@ -155,10 +166,60 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
     def _build(self) -> None:
         self.refused: int = 0
         self._mishaps = Mishaps(self)
-        self.machine = (LockedCircuit if LOCKED() else Circuit)(self, self.settings)
+        if self.settings.key is None:
+            self.machine = (LockedCircuit if LOCKED() else Circuit)(self, self.settings)
+        else:
+            from ._circuit_keyed import Circuits
+
+            self.machine = Circuits(self)
+
+    def _checked(self, given: Mapping[str, Any], path: str) -> BreakerSettings:
+        settings: BreakerSettings = super()._checked(given, path)  # type: ignore[assignment]  # of its settings_class
+        if (settings.key is None) is not (self.settings.key is None):
+            with_or_without = "none" if self.settings.key is None else "a key"
+            raise ConfigError(f"{path}.key", given.get("key"), f"{with_or_without}, as it was made with")
+        return settings
 
     def _tune(self, before: Settings) -> None:
         self.machine.tune(self.settings)
+
+    # -- one circuit for each key ------------------------------------------------------------------------------------
+
+    def of(self, key: Hashable) -> CircuitBreakerOfKey:
+        """The breaker of one key: its state, its counts, its hand.
+
+        Raises:
+            TypeError: where the breaker has no ``key``.
+        """
+        from ._circuit_keyed import CircuitBreakerOfKey, CircuitMachineOfKey
+        from ._keyed import machine_with_keys
+
+        return CircuitBreakerOfKey(self, CircuitMachineOfKey(machine_with_keys(self), key))
+
+    def gate_for(self, key: Hashable) -> Circuit:
+        """The circuit of a key, or of the calls that have none (None); for `Keyed`."""
+        from ._circuit_keyed import Beside
+
+        machine: Any = self.machine if key is not None else None
+        owner, state = (self, None) if key is None else (Beside(self, key), machine.by_hand)
+        return (LockedCircuit if LOCKED() else Circuit)(owner, self.settings, state)
+
+    def spare(self, gate: Circuit, now: float) -> int:
+        """Whether the circuit of a key can be forgotten; for `Keyed`."""
+        circuits: Any = self.machine
+        return circuits.spared(gate, now)  # type: ignore[no-any-return]  # a number
+
+    def snapshot(self) -> dict[str, Any]:
+        """As `ByHand.snapshot`; with a key ``keys`` and ``keys_overflow`` too, and all but ``refused`` of calls without one."""
+        machine: Any = self.machine
+        return super().snapshot() if self.settings.key is None else {**super().snapshot(), **machine.figures()}
+
+    def reset(self) -> None:
+        """As `ByHand.reset`."""
+        super().reset()
+        if self.settings.key is not None:
+            machine: Any = self.machine
+            machine.forget_refusals()
 
     # -- what the circuit asks ---------------------------------------------------------------------------------------
 
@@ -177,13 +238,13 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
 
     def judge(self, result: object) -> None:
         """Raise a marker when *result* is bad, for the circuit alone."""
+        bad: bool | None = None
         try:
             bad = bool(self.settings.on_result(result))  # type: ignore[misc]  # it judges
         except Exception as failure:
             self._mishaps.tell("on_result", failure, "the outcome was ignored")
-            raise JudgedResult(result, self, bad=False) from None
-        if bad:
-            raise JudgedResult(result, self, bad=True)
+        if bad is not False:
+            raise JudgedResult(result, self, bad=bad is True)
 
     def result_of(self, error: Exception) -> Any:
         """The result that *error* marks; any other error is raised."""
@@ -199,24 +260,36 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
         """Whether *exception* counts as a failure."""
         return self.verdict(exception) is True
 
-    def refusal(self, reason: str, retry_after: float | None, now: float) -> CircuitOpenError:
+    def refusal(self, reason: str, retry_after: float | None, now: float, key: Hashable = None) -> CircuitOpenError:
         """The refusal, counted and told."""
         self.refused += 1
         if self.ears.heard:
-            self.ears.tell(CallRefused(policy=self.label, at=now, kind=self.kind, reason=reason, retry_after=retry_after))
+            self.ears.tell(
+                CallRefused(policy=self.label, at=now, kind=self.kind, reason=reason, retry_after=retry_after, key=key)
+            )
         return BrokenCircuitError(self.label, reason, retry_after)
 
     # -- what pybreaker has ------------------------------------------------------------------------------------------
 
     def call(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call *func* through this breaker."""
-        with self:
-            return func(*args, **kwargs)
+        if self.settings.key is not None or self.settings.when is not None:
+            return self._pipeline().call(func, *args, **kwargs)
+        with self as permit:
+            return permit.result(func(*args, **kwargs))
 
     async def call_async(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call and await *func* through this breaker (asyncio; pybreaker's own is for tornado)."""
-        async with self:
-            return await func(*args, **kwargs)
+        if self.settings.key is not None or self.settings.when is not None:
+            return await self._pipeline().acall(func, *args, **kwargs)
+        async with self as permit:
+            return permit.result(await func(*args, **kwargs))
+
+    def _pipeline(self) -> Pipeline:
+        """What shows it the call, where it has to see it."""
+        if self._way is None:
+            self._way = Pipeline(self)
+        return self._way
 
     def calling(self) -> AbstractContextManager[Any]:  # type: ignore[override]  # a context manager all the same
         """A block that counts as one call."""
@@ -226,33 +299,6 @@ class CircuitBreaker(ByHand, Gated, pybreaker.CircuitBreaker):  # type: ignore[m
     def state(self) -> CBStateType:
         """pybreaker's object for the state."""
         return self._create_new_state(self.machine.state)
-
-    @property
-    def fail_max(self) -> int:
-        """Consecutive failures that open it; 0 when that is off."""
-        return self.settings.consecutive_failures or 0
-
-    @fail_max.setter
-    def fail_max(self, number: int) -> None:
-        self.redefine({**self.declared, "consecutive_failures": number})
-
-    @property
-    def reset_timeout(self) -> float:
-        """Seconds to stay open, the first time."""
-        return self.settings.shortest_open
-
-    @reset_timeout.setter
-    def reset_timeout(self, timeout: Duration) -> None:
-        self.redefine({**self.declared, "open_for": timeout})
-
-    @property
-    def success_threshold(self) -> int:
-        """Probes of the half-open state."""
-        return self.settings.half_open_calls
-
-    @success_threshold.setter
-    def success_threshold(self, threshold: int) -> None:
-        self.redefine({**self.declared, "half_open_calls": threshold})
 
     def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
         """Tell a listener of pybreaker's kind of every change of state, after it, with no lock held."""
@@ -310,8 +356,12 @@ def circuit_breaker(name: Any = None, **options: Any) -> Any:
         ramp, ramp_steps: after good probes let a growing share of the calls through, for so long, before all.
         count_in_flight: a call counts as slow as soon as it is, not when it comes back.
         on_result: a function of the result that is true for a bad one, which counts as a failure and is returned as it is.
-        mode: ``observe`` counts and tells, and refuses nothing; ``off`` does nothing at all.
+        key: a function of the `Call` (with ``fn``, ``args``, ``kwargs`` and ``invocation``) that says under which key it
+            goes, or ``"header:x-tenant"``, ``"arg:tenant"``, ``"colour"``: each key has a circuit to itself.
+        max_keys: how many keys are remembered; where none of them can be forgotten, those beyond are not governed.
         force: ``open`` keeps it open until it is set to None.
+        mode: ``observe`` counts and tells, and refuses nothing; ``off`` does nothing at all.
+        when: a function of the call: only those are governed of which it is true.
         on, ignore: which errors are failures (every Exception), and which teach nothing; *ignore* wins.
         listeners: listeners of pybreaker's kind.
         clock, random: where time and chance come from, for tests.

@@ -11,30 +11,33 @@ Rule 2: a refused call takes nothing.
 Rule 3: a call that is about to be refused reads the clock again first: its own reading may be old by now.
 Rule 4: a changed limit keeps the share that is spent.
 
-One limit by GCRA has a machine without a lock, which is here; all else is in `_tolls`.
+One limit by GCRA has a machine without a lock, which is here. Several, and other algorithms, are in `_tolls`; who may wait
+does so in `_reservations`.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock
 
-from .._core._durations import Rate, as_rate
-from .._core._schema import Settings, choice, custom, integer
+from .._core._mishaps import Mishaps
 from .._core._threads import LOCKED
 from .._shells._modes import observed
 from ..errors import ConfigError, RateLimitedError
 from ..facts import CallRefused
-from ..pipeline import Gated, GateSettings, named
-from ._windows import ALGORITHMS, NEVER
+from ..pipeline import Gated, named
+from ._changes import one_change
+from ._rate_settings import RateLimitSettings, cost_of
+from ._windows import NEVER, aimed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _thread import LockType
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from .._core._call import Call
-    from ..typing import Clock, Permit
+    from .._core._durations import Rate
+    from .._core._schema import Settings
+    from ..typing import Clock, Duration, Permit
     from ._keys import Keys, RateLimitOfKey
     from ._tolls import Tolls
 
@@ -43,90 +46,19 @@ if TYPE_CHECKING:
 
         burst: int | None
         algorithm: Literal["gcra", "fixed-window", "moving-window", "sliding-window"]
-        cost: int
+        cost: int | Callable[[Any], int]
+        max_wait: Duration
+        max_waiting: int
+        warm_up: Duration | None
+        cold_factor: float
         key: Callable[[Any], Any] | str | None
         on_missing_key: Literal["shared", "bypass", "deny"]
         overrides: Mapping[str, str | Rate | Sequence[str | Rate]]
         max_keys: int
         mode: Literal["enforce", "observe", "off"]
-        when: Callable[[Call], object] | None
+        when: Callable[[Call], object] | Mapping[str, Any] | None
         name: str
         clock: Clock
-
-
-def _limit(value: Any, path: str) -> Rate | tuple[Rate, ...]:
-    """A rate, or several that must all admit."""
-    if isinstance(value, (list, tuple)):
-        if not 1 <= len(value) <= 10:
-            raise ConfigError(path, value, "1 to 10 limits")
-        rates = tuple(_rate(one, f"{path}[{place}]") for place, one in enumerate(value))
-        return rates if len(rates) > 1 else rates[0]
-    return _rate(value, path)
-
-
-def _rate(value: Any, path: str) -> Rate:
-    rate = as_rate(value)
-    if rate is None:
-        raise ConfigError(
-            path, value, 'calls in a window of 1 ms to 30 days, such as "100/second", "5/2 minutes" or Rate(10, 0.1)'
-        )
-    return rate
-
-
-def _key(value: Any, path: str) -> Any:
-    from ._keys import read_key
-
-    return read_key(value, path)
-
-
-def _overrides(value: Any, path: str) -> dict[str, Rate | tuple[Rate, ...]]:
-    if not hasattr(value, "items") or not all(isinstance(pattern, str) for pattern in value):
-        raise ConfigError(path, value, "limits by keys, or by patterns of keys")
-    return {pattern: _limit(limit, f"{path}.{pattern}") for pattern, limit in value.items()}
-
-
-class RateLimitSettings(GateSettings):
-    """The settings, checked."""
-
-    limit: Rate | tuple[Rate, ...] = custom(_limit)
-    burst: int | None = integer(default=None, low=1, high=10**9, optional=True)
-    algorithm: str = choice(*ALGORITHMS, default="gcra")
-    cost: int = integer(default=1, low=0, high=10**9)
-    key: Any = custom(_key, default=None)
-    on_missing_key: str = choice("shared", "bypass", "deny", default="shared")
-    overrides: Any = custom(_overrides, default={})
-    max_keys: int = integer(default=10_000, low=1, high=1_000_000)
-
-    @property
-    def limits(self) -> tuple[Rate, ...]:
-        """All of them, also when it is one."""
-        return self.limit if isinstance(self.limit, tuple) else (self.limit,)
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is one limit by GCRA."""
-        return self.algorithm == "gcra" and len(self.limits) == 1
-
-    def for_key(self, key: Hashable) -> RateLimitSettings:
-        """The settings of one key: an override for it, or for the first pattern that it matches."""
-        if not self.overrides or not isinstance(key, str):
-            return self
-        limit = self.overrides.get(key)
-        if limit is None:
-            from fnmatch import fnmatchcase
-
-            limit = next((limit for pattern, limit in self.overrides.items() if fnmatchcase(key, pattern)), None)
-        return self if limit is None else self.replace(limit=limit, burst=None)
-
-    def check(self, path: str) -> None:
-        """A burst is that of one bucket, and at most a thousand windows' worth."""
-        if self.burst is None:
-            return
-        if not self.plain:
-            raise ConfigError(f"{path}.burst", self.burst, "none, but with one limit by gcra")
-        most = max(1, self.limits[0].n) * 1000
-        if self.burst > most:
-            raise ConfigError(f"{path}.burst", self.burst, f"an integer from 1 to {most}")
 
 
 class Gcra:
@@ -136,8 +68,9 @@ class Gcra:
     however long the clock has been running.
     """
 
-    __slots__ = ("at", "calm", "free", "grace", "instead", "lock", "owner", "size", "slack", "spent", "step")
+    __slots__ = ("at", "calm", "free", "grace", "instead", "lock", "owner", "rate", "size", "slack", "spent", "step")
 
+    asks: ClassVar[bool] = False
     step: float
     slack: float
     grace: float
@@ -147,10 +80,11 @@ class Gcra:
         self.owner: RateLimit = owner
         self.free: Permit = None
         self.calm: Permit = None  # a toll: nothing is handed out, nothing comes back
-        self.lock: LockType = allocate_lock()
+        self.lock = RLock()  # whatever the collector calls meanwhile may come by here again
         self.spent: float = 0.0
         self.at: float = owner.clock.monotonic()
         self.instead: Tolls | None = None  # the machine that was put in its place while functions hold this one
+        self.rate: Rate = rate
         self.step, self.slack, self.grace, self.size = aimed(rate, burst, cost)
 
     def admit(self, now: float, call: Any = None) -> Permit:
@@ -168,18 +102,22 @@ class Gcra:
     def reconsider(self) -> Permit:
         """The same decision with a fresh reading of the clock; then it stands. Nothing is called while it is made."""
         now = self.owner.clock.monotonic()
-        if self.instead is not None:
-            return self.instead.admit(now)
         with self.lock:
-            spent = self.spent - (now - self.at)
+            instead, spent = self.instead, self.spent - (now - self.at)
             if spent <= self.slack:
                 if now > self.at:
                     self.spent, self.at = (spent if spent > 0 else 0.0) + self.step, now
                 else:
                     self.spent += self.step
                 return None
-            early = spent - self.slack
-        raise self.owner.limited(now, early + self.grace / 2)
+            early, ahead = spent - self.slack, spent if spent > 0 else 0.0
+        if instead is not None:
+            from ._tolls import at_once
+
+            return at_once(instead, now)
+        rate = self.rate
+        standing = rate.n, rate.seconds, self.size - ahead + self.grace, ahead
+        raise self.owner.limited(now, early + self.grace / 2, standing)
 
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """A toll is not given back."""
@@ -199,32 +137,33 @@ class Gcra:
                 self.spent *= size / self.size
             if size:
                 self.size = size
+            self.rate = rate
             self.step = step
             self.slack = slack
             self.grace = grace
 
-    def divert(self, tolls: Tolls) -> None:
-        """From now on *tolls* decides: nothing passes here any more without asking it."""
-        self.instead = tolls
-        self.slack = -NEVER
+    def divert(self, tolls: Tolls, *, keep: bool) -> None:
+        """From now on *tolls* decides, and may *keep* the share that is spent: nothing passes here without asking it."""
+        with self.lock:
+            self.slack = -NEVER
+            if keep and self.size:
+                tolls.keep(self.ahead() / self.size)
+            self.instead = tolls
 
     def ahead(self) -> float:
         """How far ahead of their time, in seconds, the calls are that have come."""
         spent = self.spent - (self.owner.clock.monotonic() - self.at)
         return spent if spent > 0 else 0.0
 
+    def standing(self) -> dict[str, float]:
+        """How the limit stands at this moment."""
+        rate, ahead = self.rate, self.ahead()
+        remaining = max(0, int((self.size - ahead + self.grace) * rate.n / rate.seconds))
+        return {"limit": rate.n, "window": rate.seconds, "remaining": remaining, "reset": ahead}
 
-def aimed(rate: Rate, burst: int | None, cost: int) -> tuple[float, float, float, float]:
-    """The step that a call pours, how far ahead of its time it may come, the grace in that for rounding, the bucket's size.
-
-    Without the grace the last call of a burst could be refused. ``0/second`` refuses all: nothing is ever due.
-    """
-    if not rate.n:
-        return NEVER, -NEVER, 0.0, 0.0
-    pace = rate.seconds / rate.n
-    grace = min(pace / 1000, 0.00001)
-    room = (burst or rate.n) - cost
-    return cost * pace, room * pace + grace if room >= 0 else -NEVER, grace, (burst or rate.n) * pace
+    def forked(self) -> None:
+        """In a process that has just been forked: nobody holds its lock. What is spent is spent."""
+        self.lock = RLock()
 
 
 class LockedGcra(Gcra):
@@ -257,18 +196,39 @@ class RateLimit(Gated):
     settings_class: ClassVar[type[Settings]] = RateLimitSettings
     settings: RateLimitSettings
     machine: Gcra | Tolls | Keys
+    tells: bool = False  # whether each decision is kept in the context that it was made in
 
     def _build(self) -> None:
         self.refused: int = 0
+        self._mishaps = Mishaps(self)
+        self.machine = self._made()
+
+    def _made(self) -> Gcra | Tolls | Keys:
+        """The machine for the settings."""
         settings = self.settings
         if settings.key is not None:
             from ._keys import Keys
 
-            self.machine = Keys(self)
-        elif settings.plain:
-            self.machine = (LockedGcra if LOCKED() else Gcra)(self, settings.limits[0], settings.burst, settings.cost)
-        else:
-            self.machine = self._tolls()
+            return Keys(self)
+        if self._bare(settings):
+            return (LockedGcra if LOCKED() else Gcra)(self, settings.limits[0], settings.burst, settings.cost)
+        return self._tolls(settings)
+
+    def _bare(self, settings: RateLimitSettings) -> bool:
+        """Whether it is one limit by GCRA and nothing else."""
+        return settings.single and settings.warm_up is None and not self._asks(settings)
+
+    def _asks(self, settings: RateLimitSettings) -> bool:
+        return settings.asks or self.tells
+
+    def _tolls(self, settings: RateLimitSettings) -> Tolls:
+        if self._asks(settings):
+            from ._reservations import Reservations
+
+            return Reservations(self, settings)
+        from ._tolls import Tolls
+
+        return Tolls(self, settings)
 
     def _checked(self, given: Mapping[str, Any], path: str) -> RateLimitSettings:
         settings: RateLimitSettings = super()._checked(given, path)  # type: ignore[assignment]  # of its settings_class
@@ -277,27 +237,36 @@ class RateLimit(Gated):
             raise ConfigError(f"{path}.key", given.get("key"), f"{with_or_without}, as it was made with")
         return settings
 
-    def _tolls(self) -> Tolls:
-        from ._tolls import Tolls
-
-        return Tolls(self, self.settings)
-
     def _tune(self, before: Settings) -> None:
+        with one_change():
+            self._changed(before)
+
+    def _changed(self, before: Settings) -> None:
         settings, machine = self.settings, self.machine
-        if settings == before:
+        if settings == before and (machine.asks or not self.tells):
             return
         if isinstance(machine, Gcra):
-            if machine.instead is None and settings.plain:
+            if self._bare(settings):
                 machine.retarget(settings.limits[0], settings.burst, settings.cost)
                 return
-            if machine.instead is None:
-                tolls = self._tolls()
-                if settings.algorithm == "gcra" and machine.size:
-                    tolls.keep(machine.ahead() / machine.size)
-                machine.divert(tolls)
-                return
-            machine = machine.instead
+            tolls = self._tolls(settings)
+            machine.divert(tolls, keep=settings.algorithm == "gcra")
+            self.machine = tolls
+            return
+        if self._asks(settings) and not machine.asks:
+            machine = self._tolls(settings)
+            self.machine.divert(machine)  # type: ignore[union-attr,call-arg]  # a Tolls: keys always ask
+            self.machine = machine
         machine.retarget(settings)
+
+    @property
+    def policy(self) -> RateLimit:
+        """Whom a machine belongs to: this one, or the one whose key it is for."""
+        return self
+
+    def cost_of(self, call: Any) -> int:
+        """What *call* costs."""
+        return cost_of(self.settings.cost, call, self._mishaps)
 
     def of(self, key: Hashable) -> RateLimitOfKey:
         """The limit of one key, as a gate of its own.
@@ -309,21 +278,48 @@ class RateLimit(Gated):
 
         if not isinstance(self.machine, Keys):
             raise TypeError(f"{self!r} has no keys: make it with key=")
-        return RateLimitOfKey(self, self.machine, key)
+        return RateLimitOfKey(self, key)
+
+    def tell_decisions(self) -> None:
+        """From now on keep each decision for `decided`. A call then takes a lock; who does not ask for this pays nothing."""
+        self.tells = True
+        self._adopt(self.settings)
+
+    def decided(self) -> dict[str, float] | None:
+        """How the limit stood just after it decided on the last call of this context, as in `snapshot`; None if it did not.
+
+        From these come the headers ``RateLimit-*`` of an answer; a refusal (`RateLimitedError`) has them itself. They are
+        those of the decision, whatever others have done since. `tell_decisions` has to be called first.
+        """
+        from ._reservations import DECIDED
+
+        return DECIDED.get().get(self)
 
     def denied(self, now: float) -> RateLimitedError:
         """The refusal of a call without a key, where it must have one."""
         return self._refusal(now, "denied", None)
 
-    def limited(self, now: float, early: float, limits: tuple[Rate, ...] | None = None) -> RateLimitedError:
-        """The refusal, counted and told; *early* is how many seconds too early the call came."""
-        reason, retry_after = "limited", None
+    def limited(
+        self,
+        now: float,
+        early: float,
+        standing: tuple[int, float, float, float],
+        reason: str = "limited",
+        limits: tuple[Rate, ...] | None = None,
+    ) -> RateLimitedError:
+        """The refusal, counted and told; *early* is how many seconds too early the call came.
+
+        *standing* is that of `RateLimitedError`: what it says is reckoned when somebody asks.
+        """
+        retry_after = None
         if early < NEVER:
             # Rounded up to a millisecond: who comes back after it is admitted.
             retry_after = -(-early * 1000 // 1) / 1000
         else:
             reason = "cost_exceeds_burst" if all(rate.n for rate in limits or self.settings.limits) else "denied"
-        return self._refusal(now, reason, retry_after)
+        error = self._refusal(now, reason, retry_after)
+        error.standing = standing
+        return error
 
     def _refusal(self, now: float, reason: str, retry_after: float | None) -> RateLimitedError:
         self.refused += 1
@@ -343,35 +339,29 @@ class RateLimit(Gated):
         key, and ``keys`` is how many keys are remembered; `of` has those of one key.
         """
         machine: Any = self.machine
-        if isinstance(machine, Gcra):
-            if machine.instead is None:
-                (rate,) = self.settings.limits
-                ahead, pace = machine.ahead(), rate.seconds / max(1, rate.n)
-                remaining = max(0, int((machine.size - ahead + machine.grace) / pace)) if rate.n else 0
-                return {
-                    "limit": rate.n,
-                    "window": rate.seconds,
-                    "remaining": remaining,
-                    "reset": ahead,
-                    "refused": self.refused,
-                }
-            machine = machine.instead
         if self.settings.key is not None:
             return {**machine.shared.standing(), "keys": len(machine.by_key), "refused": self.refused}
-        return {**machine.standing(), "refused": self.refused}
+        waiting = {"waiting": machine.waiting} if self.settings.max_wait else {}
+        return {**machine.standing(), **waiting, "refused": self.refused}
 
 
 def rate_limit(limit: str | Rate | Sequence[str | Rate], **options: Unpack[Options]) -> RateLimit:
-    """Let at most *limit* calls begin; refuse more at once.
+    """Let at most *limit* calls begin; refuse more at once, or let them wait for their turn.
 
     Args:
         limit: such as ``"100/second"``, ``"5 per 2 minutes"``, ``"10/100ms"``, or ``Rate(10, 0.1)``; in a list, all of
             them must admit.
         burst: how many calls may come at once after a pause; None is one window's worth, 1 is evenly spaced.
         algorithm: ``gcra``; ``fixed-window``, ``moving-window`` and ``sliding-window`` count as their names say.
-        cost: how many calls of the limit one call is worth; 0 passes, but through a limit of nothing.
+        cost: how many calls of the limit one call is worth, or a function of the `Call` that says so; 0 passes, but through a
+            limit of nothing.
+        max_wait: how long a call that comes too early may wait for its turn, or until its deadline; 0 refuses at once.
+        max_waiting: how many may wait at a time, for each key.
+        warm_up: seconds in which the limit rises evenly to the full rate: at first, and after idling for so long.
+        cold_factor: what the full rate is divided by when it begins to rise.
         key: a function of the `Call` (with ``fn``, ``args``, ``kwargs`` and ``invocation``) that says under which key it
-            goes, or ``"header:x-tenant"``, ``"arg:tenant"``, ``"colour"``: each key has the limit to itself.
+            goes, or where in it that stands (``"header:x-tenant"``, ``"claim:sub"``, ``"arg:tenant"``, ``"path"``, ``"ip"``,
+            ``"colour"``): each key has the limit to itself.
         on_missing_key: calls without a key share one limit (``shared``), pass (``bypass``) or are refused (``deny``).
         overrides: other limits by keys, or by patterns such as ``"vip-*"``.
         max_keys: how many keys are remembered; the keys beyond share one limit.

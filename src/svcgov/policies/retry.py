@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from .._core._backoff import Backoff, backoff
 from .._core._budget import Budget, Stay, Tally, shared_budget
-from .._core._callable import identity_of
+from .._core._callable import Written
 from .._core._chance import system_random
 from .._core._environment import disabled
 from .._core._matching import Matcher
 from .._core._mishaps import Mishaps, noted, said
 from .._core._names import check_name
 from .._core._overrides import OVERRIDES, changed, meant
+from .._core._report import outside
 from .._core._schema import Settings, choice, custom, duration, flag, integer
-from ..errors import ConfigError
+from ..errors import ConfigError, ConfigWarning
 from ..facts import BudgetEmptied, RetryEnded, RetryScheduled
 from ..pipeline import Policy, named
 from ._plan import Plan, Unacceptable, exhausted
@@ -75,28 +76,10 @@ def _tristate(value: Any, path: str) -> bool | None:
     return value
 
 
-class Judgement:
-    """A function of the result, as a setting: two are the same if they are the same code, as after a reload."""
-
-    __slots__ = ("given",)
-
-    def __init__(self, given: Callable[[Any], object]) -> None:
-        self.given: Callable[[Any], object] = given
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Judgement) and identity_of(self.given) == identity_of(other.given)
-
-    def __hash__(self) -> int:
-        return hash(Judgement)
-
-    def __repr__(self) -> str:
-        return repr(self.given)
-
-
-def _judgement(value: Any, path: str) -> Judgement | None:
+def _judgement(value: Any, path: str) -> Written | None:
     if value is not None and not callable(value):
         raise ConfigError(path, value, "a function of the result: true for another attempt")
-    return None if value is None else Judgement(value)
+    return None if value is None else Written(value)
 
 
 class RetrySettings(Settings):
@@ -104,7 +87,7 @@ class RetrySettings(Settings):
 
     on: Matcher | None = custom(_matcher, default=None)  # missing is found out when it is built into a pipeline
     ignore: Matcher | None = custom(_matcher, default=None)
-    on_result: Judgement | None = custom(_judgement, default=None)
+    on_result: Written | None = custom(_judgement, default=None)
     attempts: int = integer(default=3, low=1, high=100)
     backoff: Any = backoff(default=Backoff())
     min_attempt_time: float = duration(default=0.0, zero=True)
@@ -169,6 +152,10 @@ class Attempting:
         """A plan, made after the first failure."""
         return Plan(self.owner)
 
+    def blocks(self, seconds: float, error: BaseException) -> None:
+        """A plain function is about to stop an event loop for so long."""
+        self.owner.blocks(seconds, error)
+
 
 class Retry(Policy):
     """Makes further attempts. Made by `svcgov.retry`."""
@@ -196,6 +183,7 @@ class Retry(Policy):
         self.gave_up: int = 0
         self.cancelled = 0
         self._emptied = False
+        self._blocked = False
         self.mishaps: Mishaps = Mishaps(self)
         self.machine = Attempting(self)
         self.budget: Budget | None = None
@@ -300,6 +288,22 @@ class Retry(Policy):
             self._emptied = True
             self.ears.tell(BudgetEmptied(policy=self.label, at=now, ratio=self.budget.settings.ratio))
         self.ears.tell(RetryEnded(policy=self.label, at=now, attempts=attempts, cause=cause, error=said(error)))
+
+    def blocks(self, seconds: float, error: BaseException) -> None:
+        """Warn, once, of an event loop that stands still; where warnings are errors, the user's own is not masked."""
+        if self._blocked:
+            return
+        self._blocked = True
+        from warnings import warn
+
+        message = (
+            f"{self.label}: a plain function sleeps {seconds:.3g} s between two attempts on a thread that runs an event "
+            "loop, and all tasks of that loop wait with it: make it a coroutine function, or call it in another thread"
+        )
+        try:
+            warn(message, ConfigWarning, stacklevel=outside())
+        except ConfigWarning:
+            noted(error, f"svcgov: {message}")
 
     def snapshot(self) -> dict[str, int]:
         """``calls`` begun and further attempts (``retries``), and the calls by their ends.

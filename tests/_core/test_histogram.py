@@ -1,0 +1,154 @@
+"""Durations, counted in steps of two percent."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svcgov._core._histogram import BOUNDS, COARSE, Histogram
+
+WITHIN = st.floats(1e-6, 60)  # the range that quantiles are promised for
+STEEP = st.sampled_from([1e-6, 1.01e-6, 9.99e-4, 1e-3, 0.005, 0.0050001, 1.0, 1.02, 59.9, 60.0])  # edges, and far apart
+DURATIONS = st.lists(WITHIN | STEEP, min_size=1, max_size=80)
+
+
+def counted(durations: list[float]) -> Histogram:
+    """All of them in one histogram."""
+    histogram = Histogram()
+    for took in durations:
+        histogram.add(took)
+    return histogram
+
+
+def exact(durations: list[float], q: float) -> float:
+    """The quantile itself."""
+    return next(one for rank, one in enumerate(sorted(durations), 1) if rank >= q * len(durations))
+
+
+@given(DURATIONS, st.floats(0.001, 1))
+def test_a_quantile_is_right_to_one_percent(durations: list[float], q: float) -> None:
+    """Wherever the durations lie: all in one place, at the bounds of the steps, or far apart."""
+    assert counted(durations).quantile(q) == pytest.approx(exact(durations, q), rel=0.01)
+
+
+@given(st.lists(DURATIONS, min_size=1, max_size=10))
+def test_merged_histograms_are_that_of_the_union(some: list[list[float]]) -> None:
+    """Of any number of instances, in any order."""
+    merged = Histogram()
+    for durations in some:
+        merged.merge(counted(durations))
+    union = counted([took for durations in some for took in durations])
+    assert merged.snapshot() == {**union.snapshot(), "total": pytest.approx(union.total)}
+
+
+def test_a_hundred_merged_are_that_of_the_union() -> None:
+    """Each of another order of magnitude than the one before it."""
+    some = [[1.1**number * 1e-6 * 1.003**n for n in range(50)] for number in range(100)]
+    merged = Histogram()
+    for durations in some:
+        merged.merge(counted(durations))
+    union = counted(sum(some, []))
+    assert merged.snapshot()["counts"] == union.snapshot()["counts"]
+    assert [merged.quantile(q / 100) for q in range(101)] == [union.quantile(q / 100) for q in range(101)]
+    assert (merged.count, merged.least, merged.most) == (5000, union.least, union.most)
+
+
+def test_to_merge_with_nothing_changes_nothing() -> None:
+    """From either side."""
+    some, nothing = counted([0.1, 0.2]), Histogram()
+    before = some.snapshot()
+    some.merge(nothing)
+    nothing.merge(some)
+    assert some.snapshot() == nothing.snapshot() == before
+
+
+@given(DURATIONS)
+def test_a_snapshot_is_the_histogram_again(durations: list[float]) -> None:
+    """By way of JSON too."""
+    histogram = counted(durations)
+    again = Histogram.of(json.loads(json.dumps(histogram.snapshot())))
+    assert again.snapshot() == histogram.snapshot()
+    assert again.coarse() == histogram.coarse()
+
+
+@given(DURATIONS)
+def test_the_steps_of_the_conventions_are_exact(durations: list[float]) -> None:
+    """A duration that is a bound belongs below it, as in Prometheus."""
+    assert counted(durations).coarse() == [sum(took <= bound for took in durations) for bound in COARSE]
+
+
+@given(DURATIONS, DURATIONS)
+def test_what_came_since_is_what_was_added(earlier: list[float], later: list[float]) -> None:
+    """As if a new histogram had been begun."""
+    histogram = counted(earlier)
+    before = histogram.copy()
+    for took in later:
+        histogram.add(took)
+    since, alone = histogram.since(before), counted(later)
+    assert since.count == len(later)
+    assert since.snapshot()["counts"] == alone.snapshot()["counts"]
+    assert since.total == pytest.approx(alone.total)
+    assert (since.least, since.most) == (pytest.approx(alone.least, rel=0.01), pytest.approx(alone.most, rel=0.01))
+
+
+def test_a_copy_stays_as_it_was() -> None:
+    """Whatever is counted after it."""
+    histogram = counted([0.1])
+    copy = histogram.copy()
+    histogram.add(0.1)
+    assert (copy.count, histogram.count) == (1, 2)
+    assert copy.snapshot()["counts"] != histogram.snapshot()["counts"]
+
+
+@given(DURATIONS, st.integers(1, 100))
+def test_a_spread_has_the_durations_in_their_order(durations: list[float], most: int) -> None:
+    """All of them, each right to one percent, or as many as were asked for, by rank."""
+    spread = counted(durations).spread(most)
+    ordered = sorted(durations)
+    if len(durations) <= most:
+        assert spread == pytest.approx(ordered, rel=0.01)
+    else:
+        ranks = [(place + 0.5) / most for place in range(most)]
+        assert spread == pytest.approx([exact(durations, rank) for rank in ranks], rel=0.01)
+
+
+def test_of_nothing_there_is_nothing_to_tell() -> None:
+    """No quantile, rather than zero."""
+    nothing = Histogram()
+    assert (nothing.quantile(0.5), nothing.spread(100), nothing.coarse()) == (None, [], [0] * len(COARSE))
+    assert nothing.since(Histogram()).snapshot() == nothing.snapshot()
+
+
+def test_below_and_above_the_steps_the_shortest_and_the_longest_are_known() -> None:
+    """No time at all, and an hour."""
+    histogram = counted([0.0, 3600.0])
+    assert [histogram.quantile(q) for q in (0.5, 1)] == [0.0, 3600.0]
+    assert histogram.coarse() == [1] * len(COARSE)
+
+
+def test_the_steps_reach_from_a_microsecond_to_a_minute() -> None:
+    """Those of the conventions among them."""
+    assert BOUNDS[0] == 1e-6
+    assert 60 <= BOUNDS[-1] < 62
+    assert set(COARSE) < set(BOUNDS)
+    assert max(high / low for low, high in zip(BOUNDS, BOUNDS[1:], strict=False)) < 1.0203
+
+
+def test_it_takes_four_kibibytes_at_most() -> None:
+    """With a count in every step there is."""
+    histogram = counted([0.0, 1e6, *BOUNDS])
+    values = (histogram.count, histogram.total, histogram.least, histogram.most)
+    assert sys.getsizeof(histogram) + sys.getsizeof(histogram._counts) + sum(map(sys.getsizeof, values)) <= 4096
+
+
+def test_a_step_may_be_counted_any_number_of_times() -> None:
+    """Four thousand million calls are a few days of a busy service."""
+    histogram = counted([0.1, 0.2])
+    histogram._counts = array("I", [2**32 - 1] * len(histogram._counts))
+    histogram.add(0.2)
+    assert max(histogram.snapshot()["counts"].values()) == 2**32

@@ -1,0 +1,35 @@
+"""Who counts what the governed clients do."""
+
+from __future__ import annotations
+
+import pytest
+
+from svcgov._core._meters import Attempt, Meters
+
+ATTEMPT = Attempt(peer="payments", operation="GET", method="GET", status=200, error=None, took=0.1)
+
+
+def test_whoever_counts_is_told_until_he_stops() -> None:
+    """In the order in which they began."""
+    meters, told = Meters(), []
+    stop = meters.add(lambda attempt: told.append(("one", attempt)))
+    meters.add(lambda attempt: told.append(("other", attempt)))
+    meters.tell(ATTEMPT)
+    stop()
+    meters.tell(ATTEMPT)
+    assert told == [("one", ATTEMPT), ("other", ATTEMPT), ("other", ATTEMPT)]
+
+
+def test_one_that_raises_is_reported_once_and_the_others_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """And the attempt goes on."""
+    meters, told = Meters(), []
+
+    def broken(attempt: Attempt) -> None:
+        raise LookupError(attempt.peer)
+
+    meters.add(broken)
+    meters.add(told.append)
+    meters.tell(ATTEMPT)
+    meters.tell(ATTEMPT)
+    assert told == [ATTEMPT, ATTEMPT]
+    assert capsys.readouterr().err == "svcgov: an attempt could not be counted: LookupError('payments') (said once)\n"

@@ -1,0 +1,1 @@
+"""Crowds at one governed function: threads, tasks of several loops, tracers, signals."""
