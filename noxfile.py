@@ -20,8 +20,10 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 UNIT = [
     "tests/_core",
     "tests/_shells",
+    "tests/conformance",
     "tests/policies",
     "tests/propagation",
+    "tests/regressions",
     *map(str, sorted(pathlib.Path("tests").glob("test_pipeline*.py"))),
     "tests/test_policy.py",
     *map(str, sorted(pathlib.Path("tests").glob("test_testing*.py"))),
@@ -109,6 +111,24 @@ def bench(session: nox.Session) -> None:
     """What a governed call costs, beside what people assemble today; writes ``docs/benchmarks.md``."""
     _install(session, "bench")
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def examples(session: nox.Session) -> None:
+    """Each example with the real part of its platform, in about a minute; names of some as arguments."""
+    _install(session, "examples")
+    session.run("python", "examples/run.py", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def mutation(session: nox.Session) -> None:
+    """Whether the tests notice what is changed; long; writes ``docs/mutation.md``. Files as arguments: those alone, printed."""
+    _install(session, "mutation")
+    if not session.posargs:
+        shutil.rmtree("mutants", ignore_errors=True)
+    few = [one.removeprefix("src/").removesuffix(".py").replace("/", ".") + ".*" for one in session.posargs]
+    session.run("mutmut", "run", "--max-children", "2", *few, env={"PYTHONPATH": "tests/mutation"})
+    session.run("python", "tests/mutation/report.py")
 
 
 @nox.session(python=MAIN)
