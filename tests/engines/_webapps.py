@@ -59,6 +59,8 @@ def here() -> dict[str, Any]:
         "tenant": current.baggage.get("tenant"),
         "trace": None if current.trace is None else current.trace.trace_id,
         "remaining": svcgov.remaining(),
+        "platform": current.platform,
+        "pid": os.getpid(),
     }
 
 
@@ -137,7 +139,7 @@ def serving(kind: str, framework: str) -> Iterator[Server]:
 # -- the applications -------------------------------------------------------------------------------------------------
 
 GATE = svcgov.bulkhead(LIMIT)
-OPTIONS: dict[str, Any] = {"service": "shop", "policy": GATE}
+OPTIONS: dict[str, Any] = {"service": "shop", "policy": GATE, "health": "/-"}
 
 
 class Started:
@@ -186,6 +188,18 @@ async def hold() -> AsyncIterator[str]:
     yield "last"
 
 
+async def talk(socket: Any) -> None:
+    """Answer each message of a websocket by what is seen, and itself."""
+    from starlette.websockets import WebSocketDisconnect
+
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_json({**here(), "said": await socket.receive_text()})
+    except WebSocketDisconnect:
+        pass
+
+
 ANSWERS = {"/here": see, "/started": started, "/broken": broken}
 STREAMS = {"/stream": stream, "/hold": hold}
 
@@ -194,7 +208,7 @@ def starlette() -> Any:
     """Starlette, not governed yet."""
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse, StreamingResponse
-    from starlette.routing import Route
+    from starlette.routing import Route, WebSocketRoute
 
     def answering(does: Any) -> Any:
         async def endpoint(request: Any) -> Any:
@@ -210,13 +224,14 @@ def starlette() -> Any:
 
     routes = [Route(path, answering(does)) for path, does in ANSWERS.items()]
     routes += [Route(path, streaming(does)) for path, does in STREAMS.items()]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=[*routes, WebSocketRoute("/talk", talk)], lifespan=lifespan)
 
 
 def fastapi() -> Any:
     """FastAPI, not governed yet."""
     from fastapi import FastAPI
     from fastapi.responses import StreamingResponse
+    from starlette.routing import WebSocketRoute
 
     def streaming(does: Any) -> Any:
         async def endpoint() -> Any:
@@ -229,6 +244,7 @@ def fastapi() -> Any:
         app.add_api_route(path, does)
     for path, pieces in STREAMS.items():
         app.add_api_route(path, streaming(pieces))
+    app.router.routes.append(WebSocketRoute("/talk", talk))
     return app
 
 

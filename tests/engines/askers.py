@@ -1,12 +1,20 @@
-"""Four clients that are asked in one way: httpx2, plain and for tasks, requests and urllib3."""
+"""Six clients that are asked in one way: httpx2, plain and for tasks, requests, urllib3, aiohttp and boto3."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+import boto3
 import httpx2
 import requests
 import urllib3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from outbound.worlds import World
 from svcgov import Pipeline
@@ -83,4 +91,59 @@ class Urllib3(Asker):
         self.client.clear()
 
 
-ASKERS: dict[str, type[Any]] = {"httpx2": Httpx2, "httpx2-async": Httpx2OfTasks, "requests": Requests, "urllib3": Urllib3}
+class Aiohttp(Asker):
+    """A session, on a loop that lives as long as it does."""
+
+    def __init__(self, *policies: Policy) -> None:
+        self._runner = asyncio.Runner()
+        super().__init__(self.run(self._session), *policies)
+
+    async def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(connect=5.0, sock_read=OWN.read))
+
+    def run(self, fn: Any, *args: Any) -> Any:
+        """What the coroutine function *fn* returns."""
+        return self._runner.run(fn(*args), context=copy_context())
+
+    async def _get(self, url: str) -> tuple[int, bytes]:
+        async with self.client.get(url) as response:
+            return response.status, await response.read()
+
+    def get(self, url: str) -> tuple[int, bytes]:
+        answer: tuple[int, bytes] = self.run(self._get, url)
+        return answer
+
+    def close(self) -> None:
+        self.run(self.client.close)
+        self._runner.close()
+
+
+class Boto3(Asker):
+    """A client of a service that answers in JSON; it knows its host from the start, so it is made when that is known."""
+
+    session = boto3.Session(region_name="eu-west-1")
+
+    def __init__(self, *policies: Policy) -> None:
+        self._policies = policies
+        self.client: Any = None
+
+    def get(self, url: str) -> tuple[int, bytes]:
+        if self.client is None:
+            config = Config(signature_version=UNSIGNED, connect_timeout=5.0, read_timeout=5.0, proxies={})
+            super().__init__(self.session.client("lambda", endpoint_url=url, config=config), *self._policies)
+        try:
+            answer = self.client.list_functions()
+        except ClientError as error:
+            answer = error.response
+            del answer["Error"]
+        return answer.pop("ResponseMetadata")["HTTPStatusCode"], json.dumps(answer).encode()
+
+
+ASKERS: dict[str, type[Any]] = {
+    "httpx2": Httpx2,
+    "httpx2-async": Httpx2OfTasks,
+    "requests": Requests,
+    "urllib3": Urllib3,
+    "aiohttp": Aiohttp,
+    "boto3": Boto3,
+}

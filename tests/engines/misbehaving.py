@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Fault = Callable[["Line"], None]
 
 FAULTS: dict[str, Fault] = {}
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly a part"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -66,14 +66,14 @@ class Misbehaving:
         accepted: how many connections there have been.
     """
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, scheme: str = "http") -> None:
         self.heads: list[bytes] = []
         self.accepted = 0
         self._fault = fault
         self._lock = threading.Lock()
         self._lines: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}/"
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
 
@@ -91,8 +91,8 @@ class Misbehaving:
                 return
             self.accepted += 1
             line = threading.Thread(target=self._serve, args=(connection,))
-            self._lines.append(line)
             line.start()
+            self._lines.append(line)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
@@ -103,7 +103,10 @@ class Misbehaving:
 
     def still_open(self) -> int:
         """How many connections are held by the other side, once it had time to let go."""
-        gc.collect()  # errors of clients hold their connections in circles
+        for line in list(self._lines):
+            line.join(0.1)
+        if any(line.is_alive() for line in self._lines):
+            gc.collect()  # errors of clients hold their connections in circles
         for line in self._lines:
             line.join(1.0)
         return sum(line.is_alive() for line in self._lines)
@@ -113,6 +116,8 @@ class Misbehaving:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
+        for line in self._lines:
+            line.join(1.0)
 
 
 def fault(fn: Fault) -> Fault:
@@ -231,13 +236,13 @@ def has_a_chunk_of_no_size(line: Line) -> None:
 @fault
 def ends_without_the_last_chunk(line: Line) -> None:
     line.heard()
-    line.say(CHUNKED, b"2\r\nok\r\n")
+    line.say(CHUNKED, b"2\r\n{}\r\n")
 
 
 @fault
 def says_it_is_compressed(line: Line) -> None:
     line.heard()
-    line.say(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")
+    line.say(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
 
 
 @fault
@@ -266,7 +271,7 @@ def closes_when_it_has_answered(line: Line) -> None:
 def speaks_of_old(line: Line) -> None:
     """The end of the connection is the end of the body."""
     line.heard()
-    line.say(b"HTTP/1.0 200 OK\r\n\r\nok")
+    line.say(b"HTTP/1.0 200 OK\r\n\r\n{}")
 
 
 @fault

@@ -20,7 +20,7 @@ HOW_MANY = 200
 @pytest.fixture(scope="module", params=["starlette", "fastapi", "outermost"])
 def server(request: pytest.FixtureRequest) -> Iterator[_webapps.Server]:
     """Each framework with `svcgov.asgi` as a middleware of it; then around it."""
-    _webapps.needed("uvicorn", "starlette", "fastapi")
+    _webapps.needed("uvicorn", "starlette", "fastapi", "websockets")
     with _webapps.serving("asgi", request.param) as running:
         yield running
 
@@ -85,3 +85,32 @@ def test_the_lifespan_passes_through(server: _webapps.Server) -> None:
     """The application was started by it."""
     (answer,) = asyncio.run(asked(server, ("/started", {})))
     assert answer.json() == {"started": True}
+
+
+def test_a_websocket_passes_through(server: _webapps.Server) -> None:
+    """It talks for as long as it likes, also while no request is let in; for it there is no call."""
+    from websockets.sync.client import connect
+
+    server.limit(1)
+    door = f"{server.url.replace('http', 'ws')}/talk"
+    with httpx2.Client(base_url=server.url, timeout=20) as client, client.stream("GET", "/hold") as answer:
+        said = []
+        with connect(door, proxy=None) as socket:
+            for word in ("one", "two"):
+                socket.send(word)
+                said.append(json.loads(socket.recv(timeout=20)))
+        server.limit(_webapps.LIMIT)
+        answer.read()
+    assert [(one["said"], one["platform"], one["colour"]) for one in said] == [("one", "none", None), ("two", "none", None)]
+
+
+def test_the_health_is_asked_of_us(server: _webapps.Server) -> None:
+    """Over the wire, though no request is let in."""
+    server.limit(1)
+    with httpx2.Client(base_url=server.url, timeout=20) as client, client.stream("GET", "/hold") as answer:
+        health = [client.get("/-/alive"), client.get("/-/ready"), client.head("/-/ready"), client.post("/-/ready")]
+        server.limit(_webapps.LIMIT)
+        answer.read()
+    assert [one.status_code for one in health] == [200, 200, 200, 405]
+    assert [one.content for one in health[:3]] == [b'{"status": "ok"}'] * 2 + [b""]
+    assert health[2].headers["content-length"] == health[1].headers["content-length"]

@@ -78,3 +78,11 @@ def test_an_error_of_the_application_is_the_framework_s(server: _webapps.Server)
     assert get(server, "/broken").status_code == 500
     line = server.line("/broken")
     assert (line["outcome"], line["status"]) == ("failed", 500)
+
+
+def test_the_health_is_asked_of_us(server: _webapps.Server) -> None:
+    """Over the wire."""
+    with httpx2.Client(base_url=server.url, timeout=20) as client:
+        health = [client.get("/-/alive"), client.get("/-/ready"), client.head("/-/ready"), client.post("/-/ready")]
+    assert [one.status_code for one in health] == [200, 200, 200, 405]
+    assert [one.content for one in health[:3]] == [b'{"status": "ok"}'] * 2 + [b""]

@@ -1,4 +1,4 @@
-"""The four worlds of httpx, and two plain clients."""
+"""The four worlds of httpx, two plain clients on a made-up wire, and a real server for those that have none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engines.http_service import Service
+
+from . import aio, aws
 from .plain import CLIENTS
 from .worlds import NAMES, WORLDS, Clock, opened
 
@@ -45,3 +48,33 @@ def plain(request: pytest.FixtureRequest) -> Client:
 def clock() -> Clock:
     """Time that moves only by sleeping."""
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Service]:
+    """A server on a free port."""
+    service = Service()
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+@pytest.fixture
+def service(running: Service) -> Service:
+    """The server, which remembers nothing."""
+    running.scripts.clear()
+    running.seen.clear()
+    return running
+
+
+@pytest.fixture
+def sessions() -> Iterator[aio.Sessions]:
+    """Sessions of aiohttp."""
+    yield from aio.opened()
+
+
+@pytest.fixture
+def clients(service: Service) -> Iterator[aws.Clients]:
+    """Clients of AWS, which is our server."""
+    yield from aws.opened(service)

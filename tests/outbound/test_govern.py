@@ -120,6 +120,8 @@ def test_no_client_library_is_imported_to_recognise_a_client() -> None:
     """A function that uses one pays for that one."""
     code = (
         "import sys, svcgov.outbound.govern, svcgov.outbound.httpx, svcgov.outbound.requests, svcgov.outbound.urllib3\n"
-        "sys.exit(any(name.partition('.')[0] in ('httpx', 'httpx2', 'requests', 'urllib3', 'ssl') for name in sys.modules))"
+        "import svcgov.outbound.aiohttp, svcgov.outbound.botocore\n"
+        "clients = {'aiohttp', 'boto3', 'botocore', 'httpx', 'httpx2', 'requests', 'urllib3', 'ssl'}\n"
+        "sys.exit(bool(clients & {name.partition('.')[0] for name in sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

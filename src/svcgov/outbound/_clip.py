@@ -88,7 +88,7 @@ class Allowed:
 
     def within(self, timeout: Any) -> Any:
         """A copy of the client's own ``urllib3.Timeout``, cut down to what is left in all."""
-        left = max(self.seconds, LEAST)
+        left = max(self._deadline - self._clock(), LEAST)
         own = timeout.total  # a number, None, or the mark of a default that is none
         timeout.total = min(own, left) if isinstance(own, (int, float)) else left
         return timeout

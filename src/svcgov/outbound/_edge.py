@@ -4,21 +4,28 @@ A file for a client says where it stands in that client, how its requests are co
 
 Rule 1: what to do is decided in plain methods of `Edge`; `through` and `sender` only do it, one pair waiting, one awaiting.
 Rule 2: the caller's request is never changed: each attempt sends a copy with fresh headers and clipped time-outs.
-Rule 3: a failing answer is an error to the policies and an answer to the caller, who gets the last one; an earlier one
-        is closed before the next attempt is sent, and in any case when the call ends otherwise.
+Rule 3: a failing answer is an error to the policies and an answer to the caller, who gets the last one. An earlier one
+        is closed before the next attempt is sent, and any that the caller does not get when the call ends.
 Rule 4: a body that can be sent once is sent once, whatever a retry was told.
+Rule 5: permits that are to stay out until the answer has been read do so for the answer that the caller gets (`Hold`).
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
-from .._core._context import DEADLINE, REPEATABLE
+from .._core._callable import kind_of
+from .._core._context import DEADLINE, REPEATABLE, put_back
 from ..errors import CallTimeoutError, DeadlineExceededError, RejectedError
 from ._answers import AnswerError
 from ._clip import LEAST
 from ._control import control_authorities, link_local
+from ._counted import acounted, counted
 from ._dressed import dress
+from ._holds import Hold, Holds, give_back
+from ._ways import Way, Ways
+from .target import as_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,31 +33,50 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pipeline import Pipeline
+    from ..typing import Permit
     from ._dressed import Clothes
+    from ._holds import Part, Settle
+    from .target import Finder, Place
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # idempotent by RFC 9110, 9.2.2
-_classes: dict[tuple[type, type], type] = {}
+_classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()  # botocore makes a class for each client
 
 
 class Exchange:
     """One request on its way through the policies: what its attempts know of one another."""
 
-    __slots__ = ("clip", "deadline", "open", "replayable", "request", "send", "sent")
+    __slots__ = ("clip", "deadline", "kept", "open", "place", "replayable", "request", "send", "sent", "way")
 
-    def __init__(self, send: Callable[[Any], Any], request: Any, *, replayable: bool) -> None:
+    way: Way
+
+    def __init__(self, send: Callable[[Any], Any], request: Any, place: Place, *, replayable: bool) -> None:
         self.send: Callable[[Any], Any] = send  # takes what `Edge.prepare` has made
         self.request: Any = request
+        self.place: Place = place
         self.replayable: bool = replayable  # whether its body can be sent again
         self.deadline: float | None = DEADLINE.get()  # the caller's, before the policies tighten it
         self.clip: Any = None  # the time-outs of the attempt under way, where a deadline clips them
         self.sent: bool = False
-        self.open: Any = None  # a failing answer that is not closed yet
+        self.open: Any = None  # an answer that has arrived, and is not the caller's yet
+        self.kept: list[Part] = []  # permits that are out with it
+
+    def keep(self, settle: Settle, permit: Permit, error: BaseException | None, now: float) -> bool:
+        """Whether the permit stays out: there is an answer to be read."""
+        kept = error is None or isinstance(error, AnswerError)
+        if kept:
+            self.kept.append((settle, permit, error, now))
+        return kept
+
+    def let_go(self) -> None:
+        """Another attempt begins: nobody will read the answer to the one before."""
+        if self.kept:
+            give_back(self.kept)
 
 
 class Edge:
     """One governed client: all that is decided. Each client's file has its own kind of it."""
 
-    call: Any
+    find: Finder = staticmethod(as_written)
     late: Any  # the client's errors that may be a time-out
 
     if TYPE_CHECKING:  # for each client its own
@@ -61,18 +87,74 @@ class Edge:
         def judge(self, exchange: Any, response: Any) -> Any:
             """The answer has arrived: hand it on, or raise `failure` when its status says no."""
 
+        def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+            """The caller gets an answer: where it is still to be read, let a hold end when it has been."""
+
     def __init__(self, clothes: Clothes, answer_error: type[AnswerError], target: str | None) -> None:
         self.clothes = clothes
         self._answer_error = answer_error
-        self._ours = target is not None
         self._target = target
         self._control = control_authorities()
 
-    def govern(self, send: Any, pipeline: Pipeline, *, package: str, client: str) -> None:
-        """Build the frames around *send*, once."""
-        send.__module__, send.__qualname__ = package, self._target or client  # whom records and refusals speak of
-        self.call = pipeline.around(send, edge=True, service=self._target)
-        self._governed = self.call.__svcgov__
+    def govern(
+        self, sender: Callable[[Edge], Any], pipeline: Pipeline, *, package: str, client: str, max_hold: float | None
+    ) -> None:
+        """Build the frames around what *sender* makes: once, or where there is no target, once for each authority."""
+
+        def send(name: str) -> Any:
+            made = sender(self)
+            made = (acounted if kind_of(made) == "async" else counted)(self, made)
+            made.__module__, made.__qualname__ = package, name  # whom records and refusals speak of
+            return made
+
+        self._way = Way(pipeline, send(self._target or client), target=self._target)
+        self._ways = Ways(pipeline, send, self._way) if self._target is None else None
+        self._governed = self._way.governed
+        self._holds = Holds(max_hold)
+
+    def place(self, scheme: str, host: str, port: int | None) -> Place:
+        """Where a request to this authority goes."""
+        return self.find(self._target, scheme, host, port)
+
+    def begin(self, exchange: Exchange) -> Way:
+        """A call begins: the way that it goes by."""
+        if self._holds.open:
+            self._holds.look(self._governed.route.clock)
+        ways = self._ways
+        way = exchange.way = self._way if ways is None else ways.enter(exchange.place.authority, id(exchange))
+        return way
+
+    def handed_on(self, exchange: Exchange, response: Any, error: AnswerError | None = None) -> Any:
+        """The caller gets *response*, which was an *error* to the policies if it is a failing one."""
+        if exchange.kept:
+
+            def hold() -> Hold:
+                kept, exchange.kept = exchange.kept, []
+                return Hold(self._holds, kept, self.clock(), exchange.way.under_way)
+
+            self.lend(response, hold)
+        self.over(exchange, error)
+        return response
+
+    def over(self, exchange: Exchange, error: BaseException | None) -> None:
+        """The call has ended; what is still held goes back."""
+        if exchange.kept:
+            give_back(exchange.kept, error)
+        exchange.way.under_way.discard(id(exchange))
+        if exchange.place.told is not None:
+            exchange.place.told(error)
+
+    def clock(self) -> float:
+        """A reading of the clock that calls are measured by."""
+        return self._governed.route.clock()
+
+    def peer(self, exchange: Exchange) -> str:
+        """Whom an attempt asks: the target, or else the host."""
+        return self._target or exchange.place.authority.partition("://")[2].rpartition(":")[0]
+
+    def asked(self, exchange: Any) -> tuple[str, str]:
+        """What an attempt asks for, in a word, and its method."""
+        return exchange.request.method, exchange.request.method
 
     def passes(self, host: str, port: int) -> bool:
         """Whether a request to this authority is control traffic, and none of our business."""
@@ -90,24 +172,28 @@ class Edge:
             RejectedError: for a further attempt when the body cannot be sent again.
             DeadlineExceededError: for a further attempt when there is no time for one.
         """
-        now = self._governed.route.clock()
+        governed = exchange.way.governed
+        now = governed.route.clock()
         deadline = DEADLINE.get()
         if exchange.sent:
             if not exchange.replayable:
-                raise RejectedError(self._governed.name, "body_sent")
+                raise RejectedError(governed.name, "body_sent")
             if deadline is not None and deadline - now < LEAST:
-                raise DeadlineExceededError(self._governed.name, "expired")
+                raise DeadlineExceededError(governed.name, "expired")
         exchange.sent = True
         return now, deadline
 
     def failure(self, exchange: Exchange, response: Any) -> AnswerError:
         """What a failing answer is to the policies."""
-        exchange.open = response
         return self._answer_error(response, exchange.request)
 
     def discard(self, response: Any) -> None:
         """Close an answer that nobody will read."""
         response.close()
+
+    async def adiscard(self, exchange: Any, response: Any) -> None:
+        """As `discard`, for clients of tasks."""
+        await response.aclose()
 
     def like(self, error: BaseException) -> BaseException | None:
         """The time-out that *error* is, or tells of; None if it is none."""
@@ -155,7 +241,7 @@ def become(client: Any, governed: type) -> None:
     if both is None:
         space = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
         both = _classes.setdefault((governed, own), type(own.__name__, (governed, own), space))
-    client.__class__ = both
+    object.__setattr__(client, "__class__", both)  # some clients watch what is set on them
 
 
 def sender(edge: Edge) -> Callable[[Exchange], Any]:
@@ -166,7 +252,7 @@ def sender(edge: Edge) -> Callable[[Exchange], Any]:
         if exchange.open is not None:
             close(edge, exchange)
         try:
-            response = exchange.send(request)
+            response = exchange.open = exchange.send(request)
         except edge.late as error:
             expiry = edge.expiry(exchange, error)
             if expiry is error:
@@ -183,9 +269,9 @@ def asender(edge: Edge) -> Callable[[Exchange], Awaitable[Any]]:
     async def send(exchange: Exchange) -> Any:
         request = edge.prepare(exchange)
         if exchange.open is not None:
-            await aclose(exchange)
+            await aclose(edge, exchange)
         try:
-            response = await exchange.send(request)
+            response = exchange.open = await exchange.send(request)
         except edge.late as error:
             expiry = edge.expiry(exchange, error)
             if expiry is error:
@@ -198,47 +284,51 @@ def asender(edge: Edge) -> Callable[[Exchange], Awaitable[Any]]:
 
 def through(edge: Edge, exchange: Exchange) -> Any:
     """The answer to *exchange*, by the policies."""
+    way = edge.begin(exchange)
     token = REPEATABLE.set(edge.repeatable(exchange))
     try:
-        return edge.call(exchange)
+        return edge.handed_on(exchange, way.call(exchange))
     except AnswerError as answer:
-        return answer.response
+        return edge.handed_on(exchange, answer.response, answer)
     except BaseException as error:
         close(edge, exchange)
+        edge.over(exchange, error)
         dressed = edge.ended(exchange, error)
         if dressed is error:
             raise
         raise dressed from error.__cause__
     finally:
-        REPEATABLE.reset(token)
+        put_back(REPEATABLE, token)
 
 
 async def athrough(edge: Edge, exchange: Exchange) -> Any:
     """As `through`, for clients of tasks."""
+    way = edge.begin(exchange)
     token = REPEATABLE.set(edge.repeatable(exchange))
     try:
-        return await edge.call(exchange)
+        return edge.handed_on(exchange, await way.call(exchange))
     except AnswerError as answer:
-        return answer.response
+        return edge.handed_on(exchange, answer.response, answer)
     except BaseException as error:
-        await aclose(exchange)
+        edge.over(exchange, error)
+        await aclose(edge, exchange)
         edge.ended(exchange, error)
         raise
     finally:
-        REPEATABLE.reset(token)
+        put_back(REPEATABLE, token)
 
 
 def close(edge: Edge, exchange: Exchange) -> None:
-    """Close the failing answer that nobody will read."""
+    """Close the answer that nobody will read."""
     answer, exchange.open = exchange.open, None
     if answer is not None:
         with suppress(Exception):  # what goes wrong here is not the caller's affair
             edge.discard(answer)
 
 
-async def aclose(exchange: Exchange) -> None:
+async def aclose(edge: Edge, exchange: Exchange) -> None:
     """As `close`, for clients of tasks."""
     answer, exchange.open = exchange.open, None
     if answer is not None:
         with suppress(Exception):  # as above
-            await answer.aclose()
+            await edge.adiscard(exchange, answer)

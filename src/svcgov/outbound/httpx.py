@@ -1,10 +1,10 @@
 """httpx2 and httpx, sync and async: a transport around each transport of the client.
 
 There everything the client does above (redirects, authentication, cookies, hooks) stays as it is, and each request that
-it makes is governed by itself. A call ends when the head of the answer has arrived.
+it makes is governed by itself. A call ends when the head of the answer has arrived; a bulkhead waits for the end of its body.
 
 Rule 1: `HttpxEdge` decides for both kinds of client, and keeps the rules of `_edge`; the two transports only stand there.
-Rule 2: a transport of ours shows the attributes of the one inside.
+Rule 2: a transport of ours shows the attributes of the one inside, and so does a body that is held.
 """
 
 from __future__ import annotations
@@ -16,22 +16,27 @@ from ._answers import answer_error_of, failing
 from ._clip import GRACE, Clipped
 from ._dressed import clothes_of
 from ._edge import Edge, Exchange, asender, athrough, rewinds, sender, through, with_headers
+from .target import PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Any, Self
 
     from ..pipeline import Pipeline
+    from ._holds import Hold
 
 
-def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline) -> None:
+def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline, max_hold: float | None) -> None:
     """Put *pipeline* around every transport of *client*; *base* is its package's ``Client`` or ``AsyncClient``."""
     package = sys.modules[base.__module__.partition(".")[0]]
     plain = base.__name__ == "Client"
     wrap: Any = GovernedTransport if plain else AsyncGovernedTransport
-    edge = HttpxEdge(package, target, grace=0.0 if plain else GRACE)
-    edge.govern(sender(edge) if plain else asender(edge), pipeline, package=package.__name__, client=base.__name__)
+    edge = HttpxEdge(package, target, plain=plain)
+    edge.govern(
+        sender if plain else asender, pipeline, package=package.__name__, client=base.__name__, max_hold=max_hold
+    )
     client._transport = wrap(client._transport, edge)
     for pattern, transport in list(client._mounts.items()):
         client._mounts[pattern] = None if transport is None else wrap(transport, edge)
@@ -40,26 +45,29 @@ def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline) 
 class HttpxEdge(Edge):
     """One governed client."""
 
-    def __init__(self, package: Any, target: str | None, *, grace: float) -> None:
+    def __init__(self, package: Any, target: str | None, *, plain: bool) -> None:
         clothes = clothes_of(package, root="TransportError", refused="TransportError", late="TimeoutException")
         super().__init__(clothes, answer_error_of(package.HTTPStatusError), target)
         self.late: Any = package.TimeoutException
         self._package = package
-        self._grace = grace
+        self._grace = 0.0 if plain else GRACE
+        kind, base = (Body, package.SyncByteStream) if plain else (AsyncBody, package.AsyncByteStream)
+        self._body: Any = type("Body", (kind, base), {})
 
     def governs(self, url: Any) -> bool:
         """Whether a request to *url* is our business."""
-        return not self.passes(url.host, url.port or (443 if url.scheme == "https" else 80))
+        return not self.passes(url.host, url.port or PORTS.get(url.scheme, 0))
 
     def exchange(self, send: Any, request: Any) -> Exchange:
         """What the attempts at *request* will share."""
-        return Exchange(send, request, replayable=self._replayable(request.stream))
+        url = request.url
+        return Exchange(send, request, self.place(url.scheme, url.host, url.port), replayable=self._replayable(request.stream))
 
     def prepare(self, exchange: Exchange) -> Any:
         """The request to send now."""
         request = exchange.request
         now, deadline = self.attempt(exchange)
-        headers = outgoing(now, ours=self._ours)
+        headers = outgoing(now, ours=exchange.place.ours)
         if deadline is None and not headers:
             return request
         attempt = object.__new__(type(request))  # a copy by hand: the library's own would lose the body
@@ -67,7 +75,7 @@ class HttpxEdge(Edge):
         attempt.headers = with_headers(request.headers.copy(), headers)
         if deadline is not None:
             own = request.extensions.get("timeout", {})
-            exchange.clip = Clipped(own, deadline, clock=self._governed.route.clock, began=now, grace=self._grace)
+            exchange.clip = Clipped(own, deadline, clock=self.clock, began=now, grace=self._grace)
             attempt.extensions = {**request.extensions, "timeout": exchange.clip}
         return attempt
 
@@ -80,6 +88,11 @@ class HttpxEdge(Edge):
         response.request = exchange.request
         raise self.failure(exchange, response)
 
+    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+        """The body is still to come, unless somebody has made the answer up; what a connection is upgraded to has none."""
+        if not response.is_closed and response.status_code != 101:
+            response.stream = self._body(response.stream, hold())
+
     def _replayable(self, stream: Any) -> bool:
         if isinstance(stream, self._package.ByteStream):
             return True
@@ -87,17 +100,74 @@ class HttpxEdge(Edge):
         return isinstance(fields, list) and all(rewinds(getattr(field, "file", b"")) for field in fields)
 
 
-class _Around:
-    """What both kinds share: they stand in front of a transport and show its attributes."""
+class _Showing:
+    """What stands in front of something, and shows its attributes."""
 
-    def __init__(self, inner: Any, edge: HttpxEdge) -> None:
-        self._inner = inner
-        self._edge = edge
+    _inner: Any
 
     def __getattr__(self, name: str) -> Any:
         if name == "_inner":  # a copy that is not filled yet
             raise AttributeError(name)
         return getattr(self._inner, name)
+
+
+class _Held(_Showing):
+    """What both kinds of bodies share."""
+
+    def __init__(self, inner: Any, hold: Hold) -> None:
+        self._inner = inner
+        self._hold = hold
+
+
+class Body(_Held):
+    """The body of an answer whose permits are out."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._inner
+        except GeneratorExit:  # who reads no further may still close it
+            raise
+        except BaseException as error:
+            self._hold.end(error)
+            raise
+        self._hold.end()
+
+    def close(self) -> None:
+        """Close it."""
+        try:
+            self._inner.close()
+        finally:
+            self._hold.end()
+
+
+class AsyncBody(_Held):
+    """As `Body`, for clients of tasks."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._inner:
+                yield part
+        except GeneratorExit:  # as above
+            raise
+        except BaseException as error:
+            self._hold.end(error)
+            raise
+        self._hold.end()
+
+    async def aclose(self) -> None:
+        """Close it."""
+        try:
+            await self._inner.aclose()
+        finally:
+            self._hold.end()
+
+
+class _Around(_Showing):
+    """What both kinds of transports share."""
+
+    def __init__(self, inner: Any, edge: HttpxEdge) -> None:
+        self._inner = inner
+        self._edge = edge
 
     def __repr__(self) -> str:
         return f"<governed {self._inner!r}>"

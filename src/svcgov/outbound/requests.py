@@ -2,7 +2,8 @@
 
 So whatever patches ``Session.send`` or an adapter is inside an attempt, and sees each one. Each hop of a redirect is a
 request of its own, with attempts of its own: the session follows redirects here, outside the policies. A call ends when
-the head of the answer has arrived, or, unless the answer is streamed, when the session has read all of it.
+the head of the answer has arrived, or, unless the answer is streamed, when the session has read all of it; a bulkhead waits
+for that in any case.
 
 Rule 1: hooks and cookies of the session see a request once; a hook that asks again (digest authentication) is governed.
 Rule 2: an adapter's own retries are off while the policies retry, and untouched else.
@@ -20,7 +21,8 @@ from ._answers import answer_error_of, failing
 from ._clip import Allowed
 from ._dressed import clothes_of
 from ._edge import Edge, Exchange, become, rewinds, sender, through, with_headers
-from .urllib3 import allow_body, quiet, retries_in, time_out_in
+from .target import PORTS
+from .urllib3 import allow_body, lend_body, quiet, retries_in, time_out_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,14 +30,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pipeline import Pipeline
+    from ._holds import Hold
+    from .target import Place
 
 _NO_HOOKS: dict[str, Any] = {"response": []}
 
 
-def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline) -> None:
+def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline, max_hold: float | None) -> None:
     """Put *pipeline* around every request that *session* sends."""
     edge = RequestsEdge(sys.modules["requests"], target, retries=retries_in(pipeline))
-    edge.govern(sender(edge), pipeline, package="requests", client="Session")
+    edge.govern(sender, pipeline, package="requests", client="Session", max_hold=max_hold)
     session._svcgov = edge
     become(session, GovernedSession)
 
@@ -52,19 +56,20 @@ class RequestsEdge(Edge):
         self.retries = retries
         self._urllib3 = sys.modules["urllib3"]
 
-    def governs(self, request: Any) -> bool:
-        """Whether *request* can be sent at all, and is our business."""
+    def where(self, request: Any) -> Place | None:
+        """The place that *request* goes to, if it can be sent at all, and is our business."""
         if not isinstance(request, self.package.PreparedRequest) or not isinstance(request.url, str):
-            return False
+            return None
         try:
             url = urlsplit(request.url)
-            return not self.passes(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+            scheme, host, port = url.scheme, url.hostname or "", url.port
         except ValueError:  # no URL that anybody could send to
-            return False
+            return None
+        return None if self.passes(host, port or PORTS.get(scheme, 0)) else self.place(scheme, host, port)
 
-    def hop(self, send: Callable[..., Any], request: Any, options: dict[str, Any]) -> Any:
+    def hop(self, send: Callable[..., Any], request: Any, options: dict[str, Any], place: Place) -> Any:
         """One request through the policies: *send* is the session's own, or an adapter's."""
-        exchange = Hop(send, request, options, replayable=_replayable(request))
+        exchange = Hop(send, request, options, place)
         response = through(self, exchange)
         response.request = request
         return response
@@ -79,12 +84,12 @@ class RequestsEdge(Edge):
         attempt = object.__new__(type(request))  # a copy by hand: the library's own copies all the cookies
         attempt.__dict__.update(request.__dict__)
         attempt.hooks = _NO_HOOKS
-        headers = outgoing(now, ours=self._ours)
+        headers = outgoing(now, ours=exchange.place.ours)
         if headers:
             attempt.headers = with_headers(request.headers.copy(), headers)
         options = exchange.options
         if deadline is not None:
-            exchange.clip = Allowed(deadline, clock=self._governed.route.clock, began=now)
+            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
             options = {**options, "timeout": exchange.clip.within(self.own_timeout(options.get("timeout")))}
         return attempt, options
 
@@ -99,12 +104,16 @@ class RequestsEdge(Edge):
         """The answer is there, whole or to be streamed."""
         options = exchange.options
         if exchange.clip is not None and options.get("stream") and hasattr(response.raw, "connection"):
-            left = None if exchange.deadline is None else exchange.deadline - self._governed.route.clock()
+            left = None if exchange.deadline is None else exchange.deadline - self.clock()
             allow_body(response.raw, self.own_timeout(options.get("timeout")), left)
         if not failing(response.status_code):
             return response
         response.request = exchange.request
         raise self.failure(exchange, response)
+
+    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+        """A streamed body is still to come."""
+        lend_body(response.raw, hold)
 
     def like(self, error: BaseException) -> BaseException | None:
         """A time-out in a body, or after retries of the adapter's own, is told of in the first argument only."""
@@ -126,12 +135,12 @@ class Hop(Exchange):
 
     __slots__ = ("options",)
 
-    def __init__(self, send: Callable[..., Any], request: Any, options: dict[str, Any], *, replayable: bool) -> None:
+    def __init__(self, send: Callable[..., Any], request: Any, options: dict[str, Any], place: Place) -> None:
         def sent(prepared: tuple[Any, dict[str, Any]]) -> Any:
             attempt, options = prepared
             return send(attempt, **options)
 
-        super().__init__(sent, request, replayable=replayable)
+        super().__init__(sent, request, place, replayable=_replayable(request))
         self.options: dict[str, Any] = options
 
 
@@ -142,7 +151,8 @@ class GovernedSession:
         """Send *request* through the policies, and each request that a redirect leads to."""
         edge = self._svcgov
         own = super().send  # type: ignore[misc]  # of the session's own class
-        if not edge.governs(request):
+        place = edge.where(request)
+        if place is None:
             return own(request, **options)
         options.setdefault("stream", self.stream)
         options.setdefault("verify", self.verify)
@@ -150,7 +160,7 @@ class GovernedSession:
         if "proxies" not in options:
             options["proxies"] = edge.package.utils.resolve_proxies(request, self.proxies, self.trust_env)
         follow = options.pop("allow_redirects", True)
-        response = first = edge.hop(own, request, {**options, "allow_redirects": False})
+        response = first = edge.hop(own, request, {**options, "allow_redirects": False}, place)
         if any(request.hooks.values()):
             response = _hooked(self, edge, response, request, options)
         if not follow or (response._next is None and response is first):
@@ -186,7 +196,10 @@ class Connection:
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send *request*."""
-        return self._edge.hop(self._adapter.send, request, options)
+        place = self._edge.where(request)
+        if place is None:
+            return self._adapter.send(request, **options)
+        return self._edge.hop(self._adapter.send, request, options, place)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._adapter, name)

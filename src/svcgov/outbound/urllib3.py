@@ -2,7 +2,7 @@
 
 The manager follows redirects as ever, and each hop that it asks a pool for is a request of its own, with attempts of its
 own. Whatever patches ``HTTPConnectionPool.urlopen`` is inside an attempt. A call ends when the head of the answer has
-arrived, or, where the content is preloaded, when all of it has.
+arrived, or, where the content is preloaded, when all of it has; a bulkhead waits for the end of the body.
 
 Rule 1: only what goes through the manager's ``urlopen`` is governed: who takes a pool from it gets the plain one.
 Rule 2: urllib3's own retries are off while the policies retry, and untouched else; redirects are counted by them anyway.
@@ -22,17 +22,19 @@ from ._edge import Edge, Exchange, become, rewinds, sender, through, with_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..pipeline import Pipeline
+    from ._holds import Hold
 
 _ASKING: ContextVar[Any] = ContextVar("svcgov.urllib3", default=None)  # the manager whose urlopen is under way
 
 
-def install(manager: Any, base: type, *, target: str | None, pipeline: Pipeline) -> None:
+def install(manager: Any, base: type, *, target: str | None, pipeline: Pipeline, max_hold: float | None) -> None:
     """Put *pipeline* around every request that *manager* makes."""
     edge = Urllib3Edge(sys.modules["urllib3"], target, retries=retries_in(pipeline))
-    edge.govern(sender(edge), pipeline, package="urllib3", client=base.__name__)
+    edge.govern(sender, pipeline, package="urllib3", client=base.__name__, max_hold=max_hold)
     manager._svcgov = edge
     become(manager, GovernedManager)
 
@@ -58,7 +60,7 @@ class Urllib3Edge(Edge):
         request = exchange.request
         now, deadline = self.attempt(exchange)
         options: dict[str, Any] = dict(request.options)
-        headers = outgoing(now, ours=self._ours)
+        headers = outgoing(now, ours=exchange.place.ours)
         if headers:
             options["headers"] = with_headers(request.headers.copy(), headers)
         if request.body_pos is not None:
@@ -70,7 +72,7 @@ class Urllib3Edge(Edge):
                 known = self._quiet = own, quiet(own)
             options["retries"] = known[1]
         if deadline is not None:
-            exchange.clip = Allowed(deadline, clock=self._governed.route.clock, began=now)
+            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
             options["timeout"] = exchange.clip.within(request.timeout(self._package))
             left, free = max(deadline - now, LEAST), options.get("pool_timeout")
             options["pool_timeout"] = left if free is None else min(free, left)
@@ -82,11 +84,15 @@ class Urllib3Edge(Edge):
         if self._retries:
             response.retries = request.retries(self._package)  # the manager counts redirects by them
         if exchange.clip is not None and not request.options.get("preload_content", True):
-            left = None if exchange.deadline is None else exchange.deadline - self._governed.route.clock()
+            left = None if exchange.deadline is None else exchange.deadline - self.clock()
             allow_body(response, request.timeout(self._package), left)
         if failing(response.status):
             raise self.failure(exchange, response)
         return response
+
+    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+        """A body that is not preloaded is still to come."""
+        lend_body(response, hold)
 
     def discard(self, response: Any) -> None:
         """Close an answer that nobody will read, and give its place in the pool back."""
@@ -148,7 +154,8 @@ class GovernedPool:
 
         edge = self._edge
         asked = Asked(pool, method.upper(), url, options, edge.headers(options))
-        return through(edge, Exchange(send, asked, replayable=asked.replayable))
+        place = edge.place(pool.scheme, pool.host, pool.port)
+        return through(edge, Exchange(send, asked, place, replayable=asked.replayable))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -172,6 +179,36 @@ class GovernedManager:
         if _ASKING.get() is not self or edge.passes(host, port or (443 if scheme == "https" else 80)):
             return pool
         return GovernedPool(pool, edge)
+
+
+class HeldBody:
+    """What a response of urllib3 is, besides its own class, while permits are out for its body."""
+
+    _svcgov: Any
+
+    def read(self: Any, *size: Any, **options: Any) -> Any:
+        """Read from it."""
+        part = super().read(*size, **options)  # type: ignore[misc]  # of its own class
+        if self.closed:
+            self._svcgov.end()
+        return part
+
+    def release_conn(self) -> Any:
+        """Give the connection back: the body has come to its end, or has broken."""
+        self._svcgov.end()
+        return super().release_conn()  # type: ignore[misc]  # as above
+
+    def close(self) -> None:
+        """Close it."""
+        self._svcgov.end()
+        super().close()  # type: ignore[misc]  # as above
+
+
+def lend_body(raw: Any, hold: Callable[[], Hold]) -> None:
+    """Let a hold end with the body of *raw*, if that is a response of urllib3, and has not been read yet."""
+    if hasattr(raw, "release_conn") and not raw.closed:
+        raw._svcgov = hold()
+        become(raw, HeldBody)
 
 
 def retries_in(pipeline: Pipeline) -> bool:

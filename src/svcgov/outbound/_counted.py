@@ -1,0 +1,80 @@
+"""The frame around each attempt of a governed client that counts it, while somebody wants that (`_core._meters`).
+
+Rule 1: an attempt ends with the head of its answer, or where a client reads it at once, with the whole.
+Rule 2: an attempt that was not sent, for want of time or of a body, is none.
+"""
+
+from __future__ import annotations
+
+from .._core._meters import METERS, Attempt
+from ..errors import RejectedError
+from ._answers import AnswerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from ._edge import Edge, Exchange
+
+
+def counted(edge: Edge, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """*send*, and a word about how it went."""
+
+    def attempt(exchange: Exchange) -> Any:
+        if not METERS.each:
+            return send(exchange)
+        began = edge.clock()
+        try:
+            response = send(exchange)
+        except BaseException as error:
+            _tell(edge, exchange, began, error)
+            raise
+        _tell(edge, exchange, began, response)
+        return response
+
+    return attempt
+
+
+def acounted(edge: Edge, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """As `counted`, for clients of tasks."""
+
+    async def attempt(exchange: Exchange) -> Any:
+        if not METERS.each:
+            return await send(exchange)
+        began = edge.clock()
+        try:
+            response = await send(exchange)
+        except BaseException as error:
+            _tell(edge, exchange, began, error)
+            raise
+        _tell(edge, exchange, began, response)
+        return response
+
+    return attempt
+
+
+def _tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
+    if isinstance(ended, RejectedError):
+        return
+    error = ended if isinstance(ended, BaseException) and not isinstance(ended, AnswerError) else None
+    operation, method = edge.asked(exchange)
+    METERS.tell(
+        Attempt(
+            peer=edge.peer(exchange),
+            operation=operation,
+            method=method,
+            status=_status(ended.response if isinstance(ended, AnswerError) else ended),
+            error=error,
+            took=edge.clock() - began,
+        )
+    )
+
+
+def _status(response: Any) -> int | None:
+    """The status of an answer of any client, or of an error that carries one."""
+    for name in ("status_code", "status"):
+        status = getattr(response, name, None)
+        if isinstance(status, int):
+            return status
+    return None
