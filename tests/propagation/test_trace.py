@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry import trace as otel
 
 from svcgov._core._context import Trace
 from svcgov.propagation import trace
@@ -60,6 +61,13 @@ def test_a_state_that_is_too_long_is_not_handed_on() -> None:
     assert read.state == ""
 
 
+@pytest.mark.parametrize("state", ["a=b\r\nx-admin: 1", "caf\u00e9=1", "\ud800"])
+def test_a_state_that_cannot_stand_in_a_header_is_not_handed_on(state: str) -> None:
+    """An event may have anything in it; the trace goes on."""
+    read = trace.read({"traceparent": PARENT, "tracestate": state})
+    assert read == Trace(trace_id=TRACE_ID, span_id=SPAN_ID, sampled=True)
+
+
 def test_a_trace_is_written_as_it_was_read() -> None:
     """There and back."""
     headers = {"traceparent": PARENT, "tracestate": "vendor=value"}
@@ -92,3 +100,29 @@ def test_an_id_is_never_all_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zeros mean that there is none."""
     monkeypatch.setattr(trace, "urandom", bytes)
     assert trace.begin() == Trace(trace_id="0" * 31 + "1", span_id="0" * 15 + "1")
+
+
+# -- OpenTelemetry, of which the interface alone is there -------------------------------------------------------------
+
+SAID = otel.SpanContext(int(TRACE_ID, 16), int(SPAN_ID, 16), is_remote=True, trace_flags=otel.TraceFlags(1))
+
+
+def test_there_is_none_before_a_provider_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody has imported it: that is not to use it."""
+    assert trace.provider() is None
+    monkeypatch.setattr(otel, "_TRACER_PROVIDER", otel.NoOpTracerProvider())
+    assert trace.provider() is otel
+
+
+def test_a_span_says_where_the_call_stands() -> None:
+    """In the digits of the standard; one that is not valid says nothing."""
+    assert trace.current(otel) is None
+    with otel.use_span(otel.NonRecordingSpan(SAID)):
+        assert trace.current(otel) is SAID
+    assert trace.of(SAID) == Trace(trace_id=TRACE_ID, span_id=SPAN_ID, sampled=True)
+
+
+def test_a_version_of_it_that_has_no_such_attribute_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a private one: without it the trace goes on by hand."""
+    monkeypatch.delattr(otel, "_TRACER_PROVIDER")
+    assert trace.provider() is None

@@ -2,7 +2,7 @@
 
 Rule 1: names of headers come in lower case, and go out so.
 Rule 2: what cannot be read is left out; nothing here raises, since it comes from anywhere.
-Rule 3: the trace and the deadline go to everybody; colour and baggage go to services of ours only.
+Rule 3: the trace and the deadline go to everybody; all else goes to services of ours only.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from .._core._context import DEADLINE, INVOCATION
 from .._core._frozen import Frozen
 from . import baggage, colour, deadline, trace
+from .forwarded import ID_ONLY, REQUEST_ID, fit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._core._context import Trace
+    from .._core._context import Identity, Trace
 
 
 class Carried(Frozen):
@@ -26,37 +27,50 @@ class Carried(Frozen):
         baggage: decoded, without our own key.
         colour: the colour of the traffic, if it may be that one.
         left: seconds that the caller still waits, or None.
+        forwarded: headers that are handed on as they came.
     """
 
     trace: Trace | None
     baggage: Mapping[str, str]
     colour: str | None
     left: float | None
+    forwarded: Mapping[str, str]
 
 
-def incoming(headers: Mapping[str, str], *, colours: frozenset[str]) -> Carried:
-    """Read *headers*; a colour is taken only if it is one of *colours* (see `colour.accepted`)."""
+def incoming(headers: Mapping[str, str], known: Identity) -> Carried:
+    """Read *headers*, names in lower case; what is taken of them is up to whom we are *known* as."""
     carried = baggage.read(headers)
     named = carried.pop(colour.KEY, None)
     return Carried(
         trace=trace.read(headers),
         baggage=carried,
-        colour=colour.accepted(headers.get(colour.HEADER, named), colours),
+        colour=colour.accepted(colour.named(headers, named), known.colours, known.verified),
         left=deadline.read(headers),
+        forwarded=(known.forward or ID_ONLY)(headers),
     )
 
 
 def outgoing(now: float, *, ours: bool) -> dict[str, str]:
     """The headers for one attempt at *now*; *ours* says whether it goes to a service of ours."""
     headers: dict[str, str] = {}
-    here = INVOCATION.get()
-    if here.trace is not None:
-        trace.write(trace.child(here.trace), headers)
+    here, otel = INVOCATION.get(), trace.provider()
     if ours:
+        headers.update(here.forwarded)
+        if REQUEST_ID not in headers and (request_id := fit(here.request_id)):
+            headers[REQUEST_ID] = request_id
         carried = dict(here.baggage)
+        if otel is not None:
+            carried.update(trace.bags())
+            carried.pop(colour.KEY, None)  # nobody has looked whether it may be that one
         if here.colour is not None:
-            headers[colour.HEADER] = carried[colour.KEY] = here.colour
+            carried = {colour.KEY: here.colour, **carried}  # first: there may not be room for all
+            headers.update(dict.fromkeys(colour.names, here.colour))
         baggage.write(carried, headers)
+    span = None if otel is None else trace.current(otel)
+    if span is not None:
+        trace.write(trace.of(span), headers)
+    elif here.trace is not None:
+        trace.write(trace.child(here.trace), headers)
     until = DEADLINE.get()
     if until is not None:
         deadline.write(until - now, headers)

@@ -7,6 +7,8 @@ Rule: what is handed on is bounded, since it comes from outside: 64 members and 
 
 from __future__ import annotations
 
+from ._plain import is_token
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +17,6 @@ HEADER = "baggage"
 _MEMBERS, _BYTES = 64, 8192
 _HEX = frozenset("0123456789abcdefABCDEF")
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-_TOKEN = _LETTERS | frozenset(b"!#$%&'*+-.^_`|~")  # RFC 9110, 5.6.2
 _PLAIN = _LETTERS | frozenset(b"!#$&'()*+-./:<=>?@[]^_`{|}~")  # baggage-octet of the standard, but for %
 
 
@@ -28,7 +29,7 @@ def read(headers: Mapping[str, str]) -> dict[str, str]:
     for member in carried[:_BYTES].split(",")[:_MEMBERS]:
         key, sign, value = member.partition(";")[0].partition("=")
         key = key.strip()
-        if sign and key and _TOKEN.issuperset(key.encode()):
+        if sign and is_token(key):
             found[key] = _decoded(value.strip())
     return found
 
@@ -38,6 +39,8 @@ def write(members: Mapping[str, str], headers: dict[str, str]) -> None:
     written: list[str] = []
     size = 0
     for key, value in members.items():
+        if not is_token(key):
+            continue
         member = f"{key}={_encoded(value)}"
         size += len(member) + 1
         if len(written) >= _MEMBERS or size > _BYTES:
@@ -56,11 +59,11 @@ def _decoded(text: str) -> str:
     if "%" not in text:
         return text
     first, *rest = text.split("%")
-    raw = first.encode()
+    raw = first.encode("utf-8", "replace")
     for part in rest:
         code, after = part[:2], part[2:]
         if len(code) == 2 and _HEX.issuperset(code):
-            raw += bytes((int(code, 16),)) + after.encode()
+            raw += bytes((int(code, 16),)) + after.encode("utf-8", "replace")
         else:
-            raw += b"%" + part.encode()
+            raw += b"%" + part.encode("utf-8", "replace")
     return raw.decode("utf-8", "replace")
