@@ -18,6 +18,7 @@ from svcgov.cli import main
 def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Set by us, by the platform, or not at all."""
     monkeypatch.setenv("SVCGOV_COLOURS", "green,blue")
+    monkeypatch.setenv("SVCGOV_FORWARD", "X-Tenant,x-b3-*")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     assert main(["show"]) == 0
     assert [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()] == [
@@ -25,6 +26,9 @@ def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatc
         ["service", "orders", "AWS_LAMBDA_FUNCTION_NAME"],
         ["version", "-", "default"],
         ["colours", "blue,green", "SVCGOV_COLOURS"],
+        ["colour_headers", "-", "default"],
+        ["colour_key", "-", "default"],
+        ["forward", "x-tenant,x-b3-*", "SVCGOV_FORWARD"],
         ["log", "structlog if it is loaded, else json", "default"],
         ["disabled", "-", "default"],
     ]
@@ -38,8 +42,28 @@ def test_show_speaks_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert rows["disabled"] == {"setting": "disabled", "value": "retry", "origin": "SVCGOV_DISABLED", "error": None}
 
 
+@pytest.mark.parametrize(("key", "status"), [("a secret of this house", 0), ("hunter2", 1)])
+def test_a_secret_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str, status: int
+) -> None:
+    """Neither one that can be, nor one that cannot: only that it is set."""
+    monkeypatch.setenv("SVCGOV_COLOUR_KEY", key)
+    assert main(["show", "--json"]) == main(["show"]) == status
+    said = capsys.readouterr()
+    assert key not in said.out + said.err
+    assert '"value": "set"' in said.out
+    assert said.err.count("error: SVCGOV_COLOUR_KEY: expected secrets of at least 16 bytes, got 'one of 7 bytes'") == status
+
+
 @pytest.mark.parametrize(
-    ("variable", "value"), [("SVCGOV_COLOURS", "light blue"), ("SVCGOV_LOG", "xml"), ("SVCGOV_DISABLED", "everything")]
+    ("variable", "value"),
+    [
+        ("SVCGOV_COLOURS", "light blue"),
+        ("SVCGOV_COLOUR_HEADERS", "x mesh"),
+        ("SVCGOV_FORWARD", "connection"),
+        ("SVCGOV_LOG", "xml"),
+        ("SVCGOV_DISABLED", "everything"),
+    ],
 )
 def test_a_setting_that_cannot_be_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str

@@ -122,4 +122,4 @@ def test_the_page_of_configuration_has_every_variable() -> None:
     """What the package reads from the environment is on the page, and nothing else."""
     sources = "".join(path.read_text() for path in Path(svcgov.__file__).parent.rglob("*.py"))
     page = (GUIDE / "configuration.md").read_text()
-    assert set(re.findall(r"SVCGOV_[A-Z]+", sources)) == set(re.findall(r"SVCGOV_[A-Z]+", page))
+    assert set(re.findall(r"SVCGOV_[A-Z_]+", sources)) == set(re.findall(r"SVCGOV_[A-Z_]+", page))

@@ -24,7 +24,10 @@ def client() -> Any:
 
 
 def test_the_environment_says_who_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our variables before the platform's."""
+    """Our variables before the platform's, and AWS Lambda's before those of Knative and Cloud Run."""
+    monkeypatch.setenv("K_SERVICE", "orders-dev")
+    monkeypatch.setenv("K_REVISION", "orders-dev-00001")
+    assert (Governor().identity.service, Governor().identity.version) == ("orders-dev", "orders-dev-00001")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders-prod")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "41")
     assert (Governor().identity.service, Governor().identity.version) == ("orders-prod", "41")

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from ._default import listen as listen
     from ._default import message as message
     from ._default import ready as ready
+    from ._default import signed_colour as signed_colour
     from ._default import wsgi as wsgi
     from ._override import override as override
     from ._process import configure as configure
+    from ._shells._spawn import copy_context as copy_context
+    from ._shells._spawn import spawn as spawn
     from .governor import Governor as Governor
     from .pipeline import Pipeline as Pipeline
     from .policies.budget import budget as budget
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from .policies.rate_limit import rate_limit as rate_limit
     from .policies.retry import retry as retry
     from .policies.timeout import timeout as timeout
+    from .propagation.carry import carry as carry
 
 __version__ = "0.1.0"
 
@@ -55,10 +59,12 @@ _HOMES = {
     "batch": "_default",
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
+    "carry": "propagation.carry",
     "circuit_breaker": "policies.circuit_breaker",
     "cloud_event": "_default",
     "configure": "_process",
     "colour": "_core._here",
+    "copy_context": "_shells._spawn",
     "current": "_core._here",
     "current_attempt": "_core._here",
     "govern": "_default",
@@ -73,6 +79,8 @@ _HOMES = {
     "remaining": "_core._here",
     "retry": "policies.retry",
     "seconds": "_core._durations",
+    "signed_colour": "_default",
+    "spawn": "_shells._spawn",
     "timeout": "policies.timeout",
     "wsgi": "_default",
 }

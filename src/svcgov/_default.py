@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from typing import Any, ParamSpec, TypeVar, overload
 
-    from ._ways_in import Errors, Governs, Handles, Policies
+    from ._ways_in import Errors, Governs, Handles, Policies, Serves
     from .facts import Fact
     from .inbound.batch import Batch, Message
     from .policies.circuit_breaker import CircuitBreaker
@@ -36,6 +36,7 @@ __all__ = [
     "listen",
     "message",
     "ready",
+    "signed_colour",
     "wsgi",
 ]
 
@@ -123,17 +124,31 @@ def ready(*requires: str | CircuitBreaker) -> Health:
 
 
 def asgi(
-    app: Callable[..., Awaitable[None]], *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
+    app: Callable[..., Awaitable[None]],
+    *,
+    service: str | None = None,
+    policy: Policies = None,
+    errors: Errors = "raise",
+    health: str | None = None,
+    requires: Sequence[str | CircuitBreaker] = (),
+    metrics: str | None = None,
+) -> Serves:
     """Govern an ASGI application: see `Governor.asgi`."""
-    return DEFAULT.asgi(app, service=service, policy=policy, errors=errors)
+    return DEFAULT.asgi(app, service=service, policy=policy, errors=errors, health=health, requires=requires, metrics=metrics)
 
 
 def wsgi(
-    app: Callable[..., Iterable[bytes]], *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+    app: Callable[..., Iterable[bytes]],
+    *,
+    service: str | None = None,
+    policy: Policies = None,
+    errors: Errors = "raise",
+    health: str | None = None,
+    requires: Sequence[str | CircuitBreaker] = (),
+    metrics: str | None = None,
 ) -> Callable[..., Iterable[bytes]]:
     """Govern a WSGI application: see `Governor.wsgi`."""
-    return DEFAULT.wsgi(app, service=service, policy=policy, errors=errors)
+    return DEFAULT.wsgi(app, service=service, policy=policy, errors=errors, health=health, requires=requires, metrics=metrics)
 
 
 def batch(event: Any, *, reserve: Duration = 0.05) -> Batch:
@@ -146,9 +161,14 @@ def message(record: Any) -> Message:
     return DEFAULT.message(record)
 
 
-def govern(client: C, /, *, target: str | None = None, policy: Policies = None) -> C:
+def govern(client: C, /, *, target: str | None = None, policy: Policies = None, max_hold: Duration | None = 60.0) -> C:
     """Put policies around each request of *client*, in place, and return it: see `Governor.govern`."""
-    return DEFAULT.govern(client, target=target, policy=policy)
+    return DEFAULT.govern(client, target=target, policy=policy, max_hold=max_hold)
+
+
+def signed_colour(name: str) -> str:
+    """The value of ``x-svcgov-colour`` that is taken although the colour is on no list: see `Governor.signed_colour`."""
+    return DEFAULT.signed_colour(name)
 
 
 def listen(listener: Callable[[Fact], object], *kinds: type[Fact]) -> Callable[[], None]:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
     from ._core._context import Identity
+    from .inbound._pages import Answers
     from .inbound.batch import Batch, Message
     from .pipeline import Pipeline, Policy
     from .policies.circuit_breaker import CircuitBreaker
     from .telemetry.access_log import AccessLog
     from .telemetry.health import Health
+    from .telemetry.outputs import Outputs
     from .typing import Clock, Duration
 
     P = ParamSpec("P")
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
 
         def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
 
+    class Serves(Protocol):
+        """An ASGI application."""
+
+        def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]: ...
+
 
 class WaysIn:
     """The part of a `svcgov.Governor` that looks outside."""
@@ -48,13 +55,25 @@ class WaysIn:
     if TYPE_CHECKING:
 
         @property
-        def identity(self) -> Identity: ...
+        def identity(self) -> Identity:
+            """Who is running."""
+            ...
 
-        def ready(self, *requires: str | CircuitBreaker) -> Health: ...
+        def ready(self, *requires: str | CircuitBreaker) -> Health:
+            """Whether it may be given more calls."""
+            ...
 
-        def _is(self, service: str | None, place: str) -> None: ...
+        def _is(self, service: str | None, place: str) -> None:
+            """Take the name of the service."""
+            ...
 
-        def _access_log(self) -> AccessLog: ...
+        def _access_log(self) -> AccessLog:
+            """Where calls are written down."""
+            ...
+
+        def _count(self, *, asked: bool = False) -> Outputs | None:
+            """Count, where an output is on."""
+            ...
 
     if TYPE_CHECKING:
 
@@ -152,16 +171,17 @@ class WaysIn:
         return self._function("cloud_event", fn, service, policy, errors)
 
     def _function(self, place: str, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
-        if fn is None:
-            return lambda given: self._function(place, given, service, policy, errors)
-        if not callable(fn):
-            raise TypeError(f"expected a function, got {fn!r} (did you mean {place}(service=...)?)")
-        from importlib import import_module
+        def decorate(given: Any) -> Any:
+            if not callable(given):
+                raise TypeError(f"expected a function, got {given!r} (did you mean {place}(service=...)?)")
+            from importlib import import_module
 
-        from .inbound._functions import governed
+            from .inbound._functions import governed
 
-        way: Any = import_module(f"{__package__}.inbound.{place}")
-        return governed(fn, way, **self._edge(place, service, policy, errors))
+            way: Any = import_module(f"{__package__}.inbound.{place}")
+            return governed(given, way, **self._edge(place, service, policy, errors))
+
+        return decorate if fn is None else decorate(fn)
 
     def knative(
         self,
@@ -186,8 +206,8 @@ class WaysIn:
         """
         from .inbound.knative import knative
 
-        required = tuple(requires)
-        return knative(fn, **self._edge("knative", service, policy, errors), ready=lambda: self.ready(*required))
+        reasons = self._reasons(requires, "knative.requires")
+        return knative(fn, **self._edge("knative", service, policy, errors), reasons=reasons)
 
     def asgi(
         self,
@@ -196,19 +216,27 @@ class WaysIn:
         service: str | None = None,
         policy: Policies = None,
         errors: Errors = "raise",
-    ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
+        health: str | None = None,
+        requires: Sequence[str | CircuitBreaker] = (),
+        metrics: str | None = None,
+    ) -> Serves:
         """Govern an ASGI application, whatever it is written with: ``app.add_middleware(svcgov.asgi, service=...)``.
 
         Args:
             app: the application.
             service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
+            health: where its health can be asked for: with ``/-``, at ``/-/alive`` and ``/-/ready``. None: nowhere.
+            requires: the circuit breakers of the dependencies without which it is not ready, or their names.
+            metrics: where its figures can be asked for: with ``/-``, at ``/-/metrics`` for Prometheus, and at ``/-/governance``
+                as JSON. None: nowhere, unless ``SVCGOV_METRICS`` says ``prometheus``.
 
         Raises:
-            ConfigError: as in `handler`.
+            ConfigError: as in `handler`, and for a path that cannot be.
         """
         from .inbound.asgi import asgi
 
-        return asgi(app, **self._edge("asgi", service, policy, errors))
+        known = self._edge("asgi", service, policy, errors)
+        return asgi(app, **known, health=self._routes("asgi", health, requires, metrics))
 
     def wsgi(
         self,
@@ -217,19 +245,23 @@ class WaysIn:
         service: str | None = None,
         policy: Policies = None,
         errors: Errors = "raise",
+        health: str | None = None,
+        requires: Sequence[str | CircuitBreaker] = (),
+        metrics: str | None = None,
     ) -> Callable[..., Iterable[bytes]]:
         """Govern a WSGI application, whatever it is written with: ``app.wsgi_app = svcgov.wsgi(app.wsgi_app, service=...)``.
 
         Args:
             app: the application.
-            service, policy, errors: as in `asgi`.
+            service, policy, errors, health, requires, metrics: as in `asgi`.
 
         Raises:
-            ConfigError: as in `handler`.
+            ConfigError: as in `asgi`.
         """
         from .inbound.wsgi import wsgi
 
-        return wsgi(app, **self._edge("wsgi", service, policy, errors))
+        known = self._edge("wsgi", service, policy, errors)
+        return wsgi(app, **known, health=self._routes("wsgi", health, requires, metrics))
 
     def batch(self, event: Any, *, reserve: Duration = 0.05) -> Batch:
         """The records of *event*, one by one: ``for item in batch: with item: ...``, then ``return batch.response()``.
@@ -253,6 +285,38 @@ class WaysIn:
         from .inbound.batch import Message
 
         return Message(record, self.identity)
+
+    def _routes(
+        self, place: str, health: str | None, requires: Sequence[str | CircuitBreaker], metrics: str | None
+    ) -> Answers | None:
+        """Where an application can be asked for its health, and for its figures."""
+        if health is None and requires:
+            raise ConfigError(f"{place}.requires", requires, "a path in health=, where it can be asked for")
+        found: list[Answers] = []
+        if health is not None:
+            from .inbound._health import Routes
+
+            found.append(Routes(health, self._reasons(requires, f"{place}.requires"), place=f"{place}.health"))
+        outputs = self._count(asked=metrics is not None)
+        if outputs is not None and (metrics is not None or outputs.word == "prometheus"):
+            from .inbound._pages import Pages
+
+            prefix = Pages.prefix(metrics, f"{place}.metrics")
+            found.append(Pages(outputs.pages(prefix)))
+        if len(found) < 2:
+            return found[0] if found else None
+        from .inbound._pages import Either
+
+        return Either(*found)
+
+    def _reasons(self, requires: Sequence[str | CircuitBreaker], path: str) -> Callable[[], tuple[str, ...]]:
+        """What says why the service is not ready, of the dependencies that it *requires*."""
+        if not requires:
+            return tuple
+        from .telemetry.health import listed
+
+        required = listed(requires, path)
+        return lambda: self.ready(*required).reasons
 
     def _edge(self, place: str, service: str | None, policy: Policies, errors: Errors) -> dict[str, Any]:
         """What every way in is given."""

@@ -16,9 +16,13 @@ import sys
 from warnings import catch_warnings, simplefilter
 
 from . import __version__
-from ._core._environment import disabled, text, word
+from ._core._clock import SYSTEM
+from ._core._environment import SERVICE, VERSION, disabled, first, text, word, words
 from .errors import ConfigError
-from .governor import Governor
+from .governor import colours_of
+from .propagation import colour
+from .propagation.forwarded import Forward
+from .propagation.signed import Keys
 from .telemetry.access_log import WORDS
 
 TYPE_CHECKING = False
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
 
 
 class Setting:
-    """One setting of the environment: how it is read, and where it may come from, first come, first served."""
+    """One setting of the environment: how it is read, and where it may come from, first come, first served.
 
-    def __init__(self, name: str, read: Callable[[], str], *variables: str) -> None:
+    A *secret* is not shown, only that it is set.
+    """
+
+    def __init__(self, name: str, read: Callable[[], str], *variables: str, secret: bool = False) -> None:
         self.name = name
         self.read = read
         self.variables = variables
+        self.secret = secret
 
     def shown(self) -> dict[str, str | None]:
         """``setting``, ``value``, ``origin`` and, if it cannot be, ``error``."""
@@ -41,13 +49,27 @@ class Setting:
             value, error = self.read(), None
         except ConfigError as wrong:
             value, error = text(origin), str(wrong)
+        if value and self.secret:
+            value = "set"
         return {"setting": self.name, "value": value, "origin": origin, "error": error}
 
 
+def _colour_headers() -> str:
+    colour.also_named(words("SVCGOV_COLOUR_HEADERS"), "SVCGOV_COLOUR_HEADERS")
+    return ",".join(colour.names[1:])
+
+
+def _colour_key() -> str:
+    return repr(Keys(words("SVCGOV_COLOUR_KEY"), "SVCGOV_COLOUR_KEY", SYSTEM.wall)) if text("SVCGOV_COLOUR_KEY") else ""
+
+
 SETTINGS = (
-    Setting("service", lambda: Governor(colours=()).identity.service, "SVCGOV_SERVICE", "AWS_LAMBDA_FUNCTION_NAME"),
-    Setting("version", lambda: Governor(colours=()).identity.version, "SVCGOV_VERSION", "AWS_LAMBDA_FUNCTION_VERSION"),
-    Setting("colours", lambda: ",".join(sorted(Governor().identity.colours)), "SVCGOV_COLOURS"),
+    Setting("service", lambda: first(*SERVICE), *SERVICE),
+    Setting("version", lambda: first(*VERSION), *VERSION),
+    Setting("colours", lambda: ",".join(sorted(colours_of(words("SVCGOV_COLOURS"), "SVCGOV_COLOURS"))), "SVCGOV_COLOURS"),
+    Setting("colour_headers", _colour_headers, "SVCGOV_COLOUR_HEADERS"),
+    Setting("colour_key", _colour_key, "SVCGOV_COLOUR_KEY", secret=True),
+    Setting("forward", lambda: ",".join(Forward(words("SVCGOV_FORWARD"), "SVCGOV_FORWARD").given), "SVCGOV_FORWARD"),
     Setting("log", lambda: word("SVCGOV_LOG", WORDS, "structlog if it is loaded, else json"), "SVCGOV_LOG"),
     Setting("disabled", lambda: ",".join(sorted(disabled())), "SVCGOV_DISABLED"),
 )

@@ -12,7 +12,7 @@ from functools import partial
 
 from ._core._clock import SYSTEM
 from ._core._context import Identity, well_coloured
-from ._core._environment import text, words
+from ._core._environment import SERVICE, VERSION, first, text, words
 from ._core._listeners import PROCESS
 from ._core._names import check_name, scoped
 from ._ways_in import WaysIn
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from .policies import retry as retries
     from .policies import timeout as timeouts
     from .policies.circuit_breaker import CircuitBreaker
+    from .propagation.forwarded import Forward
+    from .propagation.signed import Keys
     from .telemetry.access_log import AccessLog
     from .telemetry.health import Health
+    from .telemetry.outputs import Outputs
     from .typing import Clock, Duration
 
     C = TypeVar("C")
@@ -60,16 +63,20 @@ class Governor(WaysIn):
     """Who is running, and everything that is made for it.
 
     Args:
-        service: the name of the service; else ``SVCGOV_SERVICE``, else the name of the function on AWS Lambda.
-        version: its version; else ``SVCGOV_VERSION``, else that of the function on AWS Lambda.
+        service: the name of the service; else ``SVCGOV_SERVICE``, else that of the function on AWS Lambda, or of the service on
+            Knative or Cloud Run.
+        version: its version; else ``SVCGOV_VERSION``, else that of the function, or the revision of the service, there.
         colours: the colours that are taken from outside, ``"*"`` for all; else ``SVCGOV_COLOURS``, else none.
+        colour_key: the secret that colours are signed by, or several, the first of which signs; else ``SVCGOV_COLOUR_KEY``.
+        forward: the headers of a call that are handed on to services of ours, such as ``["x-tenant", "x-b3-*"]``; else
+            ``SVCGOV_FORWARD``, else none.
         scope: policies of the same name in different scopes are different policies.
         clock: where time comes from, for tests.
 
     Its policies are made as those of the package are: ``governor.retry(...)``, ``governor.Pipeline(...)``.
 
     Raises:
-        ConfigError: for a name or a colour that cannot be.
+        ConfigError: for a name, a colour, a key or a header that cannot be.
     """
 
     def __init__(
@@ -78,6 +85,8 @@ class Governor(WaysIn):
         service: str | None = None,
         version: str | None = None,
         colours: Sequence[str] | None = None,
+        colour_key: str | Sequence[str] | None = None,
+        forward: Sequence[str] | None = None,
         scope: str = "",
         clock: Clock | None = None,
     ) -> None:
@@ -87,20 +96,31 @@ class Governor(WaysIn):
             check_name(scope, "Governor.scope")
         self._service = service
         self._version = version
-        self._colours = None if colours is None else _colours(colours, "Governor.colours")
+        self._colours = None if colours is None else colours_of(colours, "Governor.colours")
         self.scope = scope
         self.clock: Clock = clock or SYSTEM
+        self._forward = None if forward is None else _forward(forward, "Governor.forward")
+        self._keys: Keys | None = None
+        if colour_key is not None:
+            self._keys = self._signing([colour_key] if isinstance(colour_key, str) else colour_key, "Governor.colour_key")
         self._identity: Identity | None = None
         self._log: AccessLog | None = None
+        self._outputs: Outputs | None = None
 
     @property
     def identity(self) -> Identity:
         """Who is running: what was given, or else what the environment says when this is first asked for."""
         if self._identity is None:
+            from .propagation import colour
+
+            colour.also_named(words("SVCGOV_COLOUR_HEADERS"), "SVCGOV_COLOUR_HEADERS")
+            keys = self._signers()
             self._identity = Identity(
-                service=self._service or text("SVCGOV_SERVICE") or text("AWS_LAMBDA_FUNCTION_NAME"),
-                version=self._version or text("SVCGOV_VERSION") or text("AWS_LAMBDA_FUNCTION_VERSION"),
-                colours=_colours(words("SVCGOV_COLOURS"), "SVCGOV_COLOURS") if self._colours is None else self._colours,
+                service=self._service or first(*SERVICE),
+                version=self._version or first(*VERSION),
+                colours=colours_of(words("SVCGOV_COLOURS"), "SVCGOV_COLOURS") if self._colours is None else self._colours,
+                verified=None if keys is None else keys.verified,
+                forward=_forward(words("SVCGOV_FORWARD"), "SVCGOV_FORWARD") if self._forward is None else self._forward,
             )
         return self._identity
 
@@ -154,30 +174,62 @@ class Governor(WaysIn):
 
         Args:
             requires: circuit breakers, or their names.
+
+        Raises:
+            ConfigError: for something else than those.
         """
         from .telemetry.health import ready
 
         return ready(requires, scope=self.scope)
 
-    def govern(self, client: C, /, *, target: str | None = None, policy: Policies = None) -> C:
+    def govern(
+        self, client: C, /, *, target: str | None = None, policy: Policies = None, max_hold: Duration | None = 60.0
+    ) -> C:
         """Put policies around each request of *client*, in place, and return it.
 
         Args:
             client: ``Client`` or ``AsyncClient`` of httpx2 or httpx.
-            target: the name of the service that it calls; None for hosts that are not ours.
+            target: the name of the service that it calls; None for hosts that are not ours, each with policies of its own.
             policy: a policy, a pipeline, or a list of policies, outermost first. None propagates, clips and records only.
+            max_hold: how long an answer that is not read may keep its place in a bulkhead; None: for ever.
 
         Raises:
             ConfigError: for something that cannot be governed, and for a client that is governed differently already.
         """
         from .outbound.govern import govern
         from .pipeline import pipeline_of
+        from .propagation import colour
 
-        return scoped(self.scope, govern)(client, target=target, pipeline=pipeline_of(policy, "govern.policy"))
+        colour.also_named(words("SVCGOV_COLOUR_HEADERS"), "SVCGOV_COLOUR_HEADERS")
+        self._count()
+        pipeline = pipeline_of(policy, "govern.policy")
+        return scoped(self.scope, govern)(client, target=target, pipeline=pipeline, max_hold=max_hold)
+
+    def signed_colour(self, name: str) -> str:
+        """The value of ``x-svcgov-colour`` for a request in this colour, which is taken although it is on no list, for 300 s.
+
+        It is signed by the governor's ``colour_key``, or by ``SVCGOV_COLOUR_KEY``. Who has it may use it: it is a ticket.
+
+        Raises:
+            ConfigError: for what cannot be a colour, and without a key.
+        """
+        keys = self._signers() or self._signing((), "SVCGOV_COLOUR_KEY")
+        return keys.sign(name)
 
     def listen(self, listener: Callable[[Fact], object], *kinds: type[Fact]) -> Callable[[], None]:
         """Tell *listener* what happens in any policy of the process; call what comes back to stop."""
         return PROCESS.add(listener, kinds)
+
+    def _signers(self) -> Keys | None:
+        """The keys that colours are signed by, if there are any."""
+        if self._keys is None and text("SVCGOV_COLOUR_KEY"):
+            self._keys = self._signing(words("SVCGOV_COLOUR_KEY"), "SVCGOV_COLOUR_KEY")
+        return self._keys
+
+    def _signing(self, given: Sequence[str], path: str) -> Keys:
+        from .propagation.signed import Keys
+
+        return Keys(given, path, self.clock.wall)
 
     def _is(self, service: str | None, place: str) -> None:
         """Take the name of the service from a way in, unless there is another one already."""
@@ -194,7 +246,20 @@ class Governor(WaysIn):
             from .telemetry.access_log import AccessLog
 
             self._log = AccessLog(self.clock)
+            self._count()
         return self._log
+
+    def _count(self, *, asked: bool = False) -> Outputs | None:
+        """Count from now on, where an output is on: one that the code has *asked* for, or ``SVCGOV_METRICS``."""
+        if self._outputs is None and (asked or text("SVCGOV_METRICS")):
+            from .telemetry.outputs import Outputs, chosen
+
+            word = chosen()
+            if word != "off":
+                self._outputs = Outputs(self.identity, self.clock, word)
+        if self._outputs is not None:
+            self._access_log().meter = self._outputs.called
+        return self._outputs
 
 
 if TYPE_CHECKING:
@@ -209,10 +274,17 @@ if TYPE_CHECKING:
         def __call__(self, name: str | None = None, **options: Unpack[breakers.Options]) -> breakers.CircuitBreaker: ...
 
 
-def _colours(given: Sequence[str], path: str) -> frozenset[str]:
+def colours_of(given: Sequence[str], path: str) -> frozenset[str]:
+    """The colours that are taken from outside, checked."""
     if isinstance(given, str):
         raise ConfigError(path, given, "a list of colours")
     for one in given:
         if one != "*" and not well_coloured(one):
             raise ConfigError(path, one, '"*", or 1 to 64 letters, digits or . _ -')
     return frozenset(given)
+
+
+def _forward(given: Sequence[str], path: str) -> Forward:
+    from .propagation.forwarded import Forward
+
+    return Forward(given, path)

@@ -81,7 +81,7 @@ def test_it_is_a_frozen_record_like_any_other() -> None:
     assert invocation.replace(colour="blue").colour == "blue"
     assert invocation != invocation.replace(colour="blue")
     assert invocation != "orders"
-    assert isinstance(hash(arrived(Looks()).replace(headers=(), baggage=())), int)
+    assert isinstance(hash(arrived(Looks()).replace(headers=(), baggage=(), forwarded=())), int)
     assert "hunter2" not in repr(invocation)
     with pytest.raises(AttributeError, match="frozen"):
         invocation.colour = "blue"  # type: ignore[misc]  # that is what is tested

@@ -16,7 +16,7 @@ from svcgov import Governor, bulkhead, rate_limit, retry
 from svcgov.errors import BulkheadFullError, CallTimeoutError, ConfigError
 from svcgov.testing import ManualClock
 
-from .events import SPAN_ID, TRACE_ID
+from .events import SPAN_ID, TRACE_ID, Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,6 +147,18 @@ def test_a_header_that_comes_twice_is_one_list() -> None:
     headers = [(b"baggage", b"a=1"), (b"Baggage", b"b=2")]
     asyncio.run(shop.app({"type": "http", "headers": headers}, shop.receive, shop.send))
     assert shop.seen[0][1].baggage == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("context", "said", "left"),
+    [(Context(left=3.0), "", 3.0), (Context(left=3.0), "2000", 2.0), (Context(left=1.0), "2000", 1.0), (None, "2000", 2.0)],
+)
+def test_the_platform_s_deadline_holds_where_its_context_is_handed_on(context: Any, said: str, left: float) -> None:
+    """As Mangum does; the tighter one holds, and what is no context says nothing."""
+    shop = Shop()
+    headers = [(b"x-request-deadline-ms", said.encode())] if said else []
+    asyncio.run(shop.app({"type": "http", "headers": headers, "aws.context": context}, shop.receive, shop.send))
+    assert shop.seen[0][1].deadline == left
 
 
 @pytest.mark.parametrize("name", ["x" * 129, "a\tb", "\u00e9"])

@@ -358,7 +358,7 @@ def test_a_carrier_that_cannot_be_read_is_reported_and_the_record_done(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever goes wrong on our side."""
-    monkeypatch.setattr("svcgov.inbound.batch.incoming", lambda headers, colours: 1 / 0)
+    monkeypatch.setattr("svcgov.inbound.batch.incoming", lambda headers, known: 1 / 0)
     batch = batch_of("sqs")
     for item in batch:
         with item:

@@ -88,7 +88,7 @@ def test_a_carrier_that_cannot_be_read_is_reported_and_the_function_called(
     kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever goes wrong on our side."""
-    monkeypatch.setattr("svcgov.inbound._arrival.incoming", lambda headers, colours: 1 / 0)
+    monkeypatch.setattr("svcgov.inbound._arrival.incoming", lambda headers, known: 1 / 0)
     made = Made(kind)
     assert made.handler(traced(), Context()) is not None
     assert "could not be read: ZeroDivisionError" in capsys.readouterr().err

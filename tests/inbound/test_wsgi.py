@@ -283,3 +283,23 @@ def test_what_is_no_body_is_the_application_s_error(result: Any, capsys: pytest.
     with pytest.raises(TypeError, match="not iterable"):
         Shop().call(svcgov.wsgi(lambda environ, start_response: result))
     assert line_of(capsys)["error"] == "TypeError"
+
+
+def test_gates_are_shown_the_request() -> None:
+    """A limit for each tenant, and for some paths only, as anywhere else."""
+    clock = ManualClock()
+    limit = rate_limit("1/minute", key="header:x-tenant", when={"path": {"prefix": "/orders"}}, clock=clock)
+    app = Governor(service="orders", clock=clock).wsgi(lambda environ, start: start("200 OK", []) or [b"done"], policy=limit)
+
+    def status(path: str, tenant: str) -> str:
+        said: list[str] = []
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "HTTP_X_TENANT": tenant}
+        list(app(environ, lambda status, headers: said.append(status)))
+        return said[0]
+
+    assert [status("/orders/7", tenant) for tenant in ("acme", "acme", "umbrella")] == [
+        "200 OK",
+        "429 Too Many Requests",
+        "200 OK",
+    ]
+    assert status("/health", "acme") == "200 OK"

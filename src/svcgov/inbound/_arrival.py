@@ -36,9 +36,10 @@ class Came:
         request_id: the platform's id of the call, or the empty string.
         method, path, client: of an HTTP request, or the empty string.
         form: how an answer is written, or the empty string where nobody could read one.
+        durable: whether the function may leave, by raising what is no `Exception`, and be called again to go on.
     """
 
-    __slots__ = ("client", "form", "headers", "method", "path", "platform", "request_id", "trigger")
+    __slots__ = ("client", "durable", "form", "headers", "method", "path", "platform", "request_id", "trigger")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Came:
         path: str = "",
         client: str = "",
         form: str = "",
+        durable: bool = False,
     ) -> None:
         self.platform: str = platform
         self.trigger: str = trigger
@@ -60,6 +62,7 @@ class Came:
         self.path: str = path
         self.client: str = client
         self.form: str = form
+        self.durable: bool = durable
 
 
 class Arriving(Invocation):
@@ -102,11 +105,13 @@ def _unlocked() -> None:
 
 
 def arriving(
-    look: Callable[[Any, Any], Came], event: Any, context: Any, identity: Identity, deadline: float | None
+    look: Callable[[Any, Any], Came], event: Any, context: Any, identity: Identity, deadline: float | None, *, now: float = 0.0
 ) -> Invocation:
-    """The invocation of a call that came with *event* and *context*; *look* is how they are read."""
+    """The invocation of a call that came with *event* and *context* at the moment *now*; *look* is how they are read."""
     invocation = _new(Arriving)
-    _sow(invocation, (look, event, context, identity, deadline, identity.first_call()))
+    otel = trace.provider()
+    span = None if otel is None else trace.current(otel)  # now: whoever looks later may be in another one
+    _sow(invocation, (look, event, context, identity, deadline, identity.first_call(now), span))
     return invocation
 
 
@@ -120,14 +125,17 @@ def came_by(invocation: Invocation) -> Came:
 
 
 def _look(invocation: Arriving) -> None:
-    look, event, context, identity, deadline, cold = invocation._seed
+    look, event, context, identity, deadline, cold, span = invocation._seed
     came, carried = _UNKNOWN, None
     try:
         came = look(event, context)
-        carried = incoming(came.headers, colours=identity.colours)
+        carried = incoming(came.headers, identity)
     except Exception as failure:
         report_once(("arrival", came.platform), f"what came along with a call could not be read: {failure!r}")
-    here = trace.begin() if carried is None or carried.trace is None else trace.child(carried.trace)
+    if span is not None:  # somebody has read the headers before us, and records this call
+        here = trace.of(span)
+    else:
+        here = trace.begin() if carried is None or carried.trace is None else trace.child(carried.trace)
     values: dict[str, Any] = {
         "platform": came.platform,
         "service": identity.service,
@@ -144,6 +152,7 @@ def _look(invocation: Arriving) -> None:
         "raw": event,
         "trace": here,
         "baggage": {} if carried is None else carried.baggage,
+        "forwarded": {} if carried is None else carried.forwarded,
     }
     for name, value in values.items():
         _set[name](invocation, value)

@@ -7,6 +7,7 @@ Rule 2: what is returned or raised is the function's own, but for a refusal wher
         (`_answers`). The log line says which.
 Rule 3: what goes wrong on our side is reported once, and the function is called all the same.
 Rule 4: with the log off, what came along is not even looked at, unless somebody asks.
+Rule 5: a function that leaves in order to be called again, as durable ones do, has not ended: only its end is logged.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import functools
 from contextvars import copy_context
 
 from .._core._callable import kind_of, name_of
-from ..errors import DeadlineExceededError
+from .._core._listeners import PROCESS
+from .._core._report import report_once
+from ..errors import CallTimeoutError, DeadlineExceededError
 from ._answers import answer_to
 from ._arrival import came_by
+from ._near import ended_near
 from .invocation import begin, end, keep, restore
 
 TYPE_CHECKING = False
@@ -60,7 +64,7 @@ class Edge:
     ) -> None:
         if "generator" in kind_of(fn):
             raise TypeError(f"{name_of(fn)} is a generator function: a call from outside has one answer, so return it whole")
-        governed = pipeline.around(fn, clock=clock)
+        governed = pipeline.around(fn, clock=clock, inline=True)
         policies = governed.__svcgov__.policies  # type: ignore[attr-defined]  # the mark of what is governed
         self.passed = bool(policies)
         # With nobody to pass, and nobody to ask how it went, the function is called as it is.
@@ -84,19 +88,36 @@ class Edge:
 
     def ended(self, invocation: Invocation, began: float, result: Any) -> None:
         """It has returned: write it down."""
-        if not self._log.silent:
-            self._line(invocation, None, began, self._way.status_of(came_by(invocation), result))
+        if PROCESS.heard:
+            ended_near(self.name, self._clock, began)
+        if self._log.silent:
+            return
+        status = None
+        try:
+            status = self._way.status_of(came_by(invocation), result)
+        except Exception as failure:  # what is returned is the author's, and may be anything
+            report_once(("status", self.name), f"the status of what {self.name} answers could not be found out: {failure!r}")
+        self._line(invocation, None, began, status)
 
     def failed(self, invocation: Invocation, began: float, error: BaseException, *, every: bool) -> Any:
         """It has raised: write it down. The answer that this is, or None where it is to be raised."""
-        form = came_by(invocation).form
+        came = came_by(invocation)
+        if came.durable and not isinstance(error, Exception):
+            return None  # it leaves, and will be called again: its end is written down when it comes
+        form, every = came.form, every or self._cut_off(error)
         answer = answer_to(error, every=every) if form and (self.passed or every) else None
         self._line(invocation, error, began, None if answer is None else answer.status)
+        if PROCESS.heard:
+            ended_near(self.name, self._clock, began)
         return None if answer is None else self._way.written(form, answer)
+
+    def _cut_off(self, error: BaseException) -> bool:
+        """Whether *error* is that of a call of ours that was cancelled at its deadline (`_loop`)."""
+        return isinstance(error, CallTimeoutError) and (error.policy, error.reason) == (self.name, "deadline")
 
     def _line(self, invocation: Invocation, error: BaseException | None, began: float, status: int | None) -> None:
         http = {"method": invocation.method or None, "path": invocation.path or None, "status": status}
-        end(self._log, invocation, error=error, began=began, ended=self._clock.monotonic(), **http)
+        end(self._log, invocation, error=error, began=began, ended=self._clock.monotonic(), operation=self.name, **http)
 
 
 def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock: Clock, every: bool) -> Callable[..., Any]:

@@ -6,13 +6,16 @@ Rule 1: only requests over HTTP are governed; websockets, the lifespan and whate
 Rule 2: a call ends with the last piece of its body; the policies hold until the application has returned.
 Rule 3: what was set in the context before the request is there again after it.
 Rule 4: an answer of ours is sent only where none has begun.
+Rule 5: who asks for the health of the service (`_health`), or for its figures (`_pages`), asks us, and not the application.
 """
 
 from __future__ import annotations
 
+from .._core._callable import name_of
 from ..propagation.deadline import LENGTHS, among
 from ._answers import answer_to
 from ._arrival import Came
+from ._operations import of_scope
 from .invocation import begin, end, keep, named_like, named_request, no_loops, restore
 
 TYPE_CHECKING = False
@@ -24,19 +27,39 @@ if TYPE_CHECKING:
     from ..pipeline import Pipeline
     from ..typing import Clock
     from ._answers import Answer
+    from ._pages import Answers
     from .invocation import Log
 
     Send = Callable[[Any], Awaitable[None]]
 
 
-def asgi(app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, **known: Any) -> Callable[..., Any]:
-    """Govern *app* by *pipeline*, as `served` does.
+def asgi(app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, health: Answers | None, **known: Any) -> Callable[..., Any]:
+    """Govern *app* by *pipeline*, as `served` does; *health* answers who asks for it.
 
     Raises:
         ConfigError: for a policy that calls more than once.
     """
     no_loops(pipeline, "asgi.policy")
-    return served(app, pipeline=pipeline, look=came, sent=Sent, **known)
+    governed = served(app, pipeline=pipeline, look=came, sent=Sent, **known)
+    return governed if health is None else _asked_first(health, app, governed)
+
+
+def _asked_first(health: Answers, app: Callable[..., Awaitable[None]], governed: Callable[..., Any]) -> Callable[..., Any]:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        answer = health.answer(scope.get("method", ""), _path_inside(scope)) if scope["type"] == "http" else None
+        if answer is None:
+            await governed(scope, receive, send)
+        else:
+            await _answer(send, answer, scope)
+
+    return named_like(app, serve)
+
+
+def _path_inside(scope: Any) -> str:
+    """The path below the place where the application is mounted."""
+    path: str = scope.get("path", "")
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if path.startswith(f"{root}/") else path
 
 
 def served(
@@ -54,6 +77,7 @@ def served(
 
     *every* makes answers of refusals from the author's own calls too.
     """
+    name = pipeline.name or name_of(app)
 
     async def asked(scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
@@ -76,11 +100,13 @@ def served(
             answer = answer_to(raised, every=every) if out.status is None else None
             if answer is None:
                 raise
-            await _answer(out.send, answer)
+            await _answer(out.send, answer, scope)
         finally:
             if not log.silent:
                 http = {"method": invocation.method, "path": invocation.path, "status": out.status}
-                end(log, invocation, error=error, began=began, ended=out.ended or clock.monotonic(), **http)
+                ended = clock.monotonic() if out.ended is None else out.ended
+                operation = of_scope(scope, name)
+                end(log, invocation, error=error, began=began, ended=ended, operation=operation, **http)
             restore(kept)
             del error  # its traceback holds this frame
 
@@ -145,14 +171,20 @@ def came(scope: Any, _: object) -> Came:
 
 
 def left_of(scope: Any) -> float | None:
-    """Seconds that the caller still waits, if it says so."""
+    """Seconds that the caller still waits, if it says so, or that AWS Lambda gives the call, where Mangum hands that on."""
     said = [pair for pair in scope.get("headers", ()) if len(pair[0]) in LENGTHS]
-    return among(headers_of(said)) if said else None
+    left = among(headers_of(said)) if said else None
+    if "aws.context" not in scope:
+        return left
+    from .aws_lambda import left_of as platforms
+
+    given = platforms(None, scope["aws.context"])
+    return given if left is None or (given is not None and given < left) else left
 
 
-async def _answer(send: Send, answer: Answer) -> None:
+async def _answer(send: Send, answer: Answer, scope: Any) -> None:
     body = answer.body.encode()
     headers = {**answer.headers, "content-length": str(len(body))}
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else body})

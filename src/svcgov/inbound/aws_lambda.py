@@ -14,12 +14,15 @@ form             recognised by                             an answer
 An authorizer gets a request too, but answers with a policy, so nothing is answered in its place. What comes from queues,
 topics and streams is read by `_records`. Any other event is a direct call, which may carry headers in its client context.
 
+A durable function is given a context of its SDK, which has that of the platform inside (``lambda_context``), and says
+whether it goes over what has been done in an earlier call (``is_replaying()``).
+
 Rule: an event is whatever somebody sent. Nothing here trusts its shape, and nothing raises.
 """
 
 from __future__ import annotations
 
-from ..propagation.deadline import among, read
+from ..propagation.deadline import among
 from ._arrival import Came
 from ._records import carried_by, strings
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 def came(event: Any, context: Any) -> Came:
     """Look at *event* and *context*."""
+    inner = _inside(context)
+    if inner is not None:
+        context = inner
     method, path, form = _request(event)
     client = ""
     if form:
@@ -51,6 +57,7 @@ def came(event: Any, context: Any) -> Came:
         path=_text(path),
         client=client,
         form=form,
+        durable=inner is not None,
     )
 
 
@@ -61,6 +68,9 @@ def left_of(event: Any, context: Any) -> float | None:
         if not isinstance(left, float) or left - left != 0:
             left = None
     except Exception:  # whatever stands in the place of the platform's context
+        inner = _inside(context)
+        if inner is not None:
+            return left_of(None, inner)  # whatever the caller said, it was when a durable function began
         left = None
     try:
         said = _said(event, context)
@@ -75,9 +85,7 @@ def _said(event: Any, context: Any) -> float | None:
         here = event.get("requestContext")
         if isinstance(here, dict):
             headers = event.get("headers")
-            if event.get("version") == "2.0" and "http" in here:
-                return read(headers) if isinstance(headers, dict) else None  # their names are in lower case
-            if isinstance(event.get("httpMethod"), str):
+            if isinstance(event.get("httpMethod"), str) or (event.get("version") == "2.0" and "http" in here):
                 return among(headers if isinstance(headers, dict) else _headers(event))
         elif carried_by(event) is not None:
             return None
@@ -86,6 +94,14 @@ def _said(event: Any, context: Any) -> float | None:
         return None
     custom = client.get("custom") if isinstance(client, dict) else client.custom
     return among(custom) if isinstance(custom, dict) else None
+
+
+def replays(context: Any) -> bool:
+    """Whether a durable function goes over what has been done in an earlier call."""
+    try:
+        return context.is_replaying() is True
+    except Exception:  # any other context
+        return False
 
 
 def status_of(came: Came, result: Any) -> int | None:
@@ -113,6 +129,7 @@ def written(form: str, answer: Answer) -> dict[str, Any]:
 
 _FORMS = frozenset(("v1", "v2", "alb", "alb-multi"))
 _AUTHORIZES = ("methodArn", "routeArn")
+_LEFT = "get_remaining_time_in_millis"
 
 
 def _request(event: Any) -> tuple[Any, Any, str]:
@@ -158,6 +175,14 @@ def _handed(context: Any) -> dict[str, str]:
     client = _of(context, "client_context")
     custom = client.get("custom") if isinstance(client, dict) else _of(client, "custom")
     return strings(custom) | strings(_asked(context, "w3c"))
+
+
+def _inside(context: Any) -> Any:
+    """The platform's context inside of that of a durable function, or None."""
+    if _of(context, _LEFT) is not None:
+        return None
+    inner = _of(context, "lambda_context")
+    return None if _of(inner, _LEFT) is None else inner
 
 
 def _asked(context: Any, name: str) -> Any:

@@ -78,7 +78,7 @@ class Message:
         outer = INVOCATION.get()
         try:
             headers = carrier_of(self.raw)
-            carried = incoming(headers, colours=self._identity.colours)
+            carried = incoming(headers, self._identity)
             parent = carried.trace or outer.trace
             return outer.replace(
                 service=outer.service or self._identity.service,
@@ -88,6 +88,7 @@ class Message:
                 headers=headers,
                 trace=trace.begin() if parent is None else trace.child(parent),
                 baggage=carried.baggage,
+                forwarded=carried.forwarded,
                 raw=self.raw,
             )
         except Exception as failure:

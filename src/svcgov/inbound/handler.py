@@ -1,16 +1,18 @@
 """The handler of an event function, ``(event, context)``, on AWS Lambda: governed, and otherwise what it was.
 
-Rule: the result is a plain function, since the platform cannot wait for a coroutine: a coroutine function runs on a loop
-that stays between calls. All else is as `_functions` has it.
+Rule 1: the result is a plain function, since the platform cannot wait for a coroutine: a coroutine function runs on a loop
+        that stays between calls (`_loop`).
+Rule 2: a durable function is called again and again until it is done. A call that only goes over what has been done was
+        let in before: it passes the time-outs, and no other policy.
+All else is as `_functions` has it.
 """
 
 from __future__ import annotations
 
-from contextvars import copy_context
-
-from .._core._callable import kind_of, name_of
+from .._core._callable import kind_of
 from . import aws_lambda
 from ._functions import Edge, plain
+from ._lifecycle import late_calls_go_on, started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,26 +34,32 @@ def handled(
         TypeError: for something that cannot be a handler.
     """
     edge = Edge(fn, aws_lambda, pipeline=pipeline, identity=identity, log=log, clock=clock)
-    run = _on_loop(edge.target) if kind_of(edge.target) == "async" else edge.target
+    run = _unless_replayed(edge.target, clock) if edge.passed else edge.target
+    if kind_of(edge.target) == "async":
+        from ._loop import on_loop
+
+        run = on_loop(run, name=edge.name, clock=clock, cut=late_calls_go_on())
+    started(identity, clock)
     return plain(fn, edge, run, clock=clock, every=every)
 
 
-def _on_loop(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Run the coroutine function *fn* on a loop of this thread, which stays for the next call."""
-    import asyncio
-    import atexit
-    from _thread import _local  # threading.local, without threading
-    from asyncio import events
-
-    mine = _local()
+def _unless_replayed(target: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+    """*target*, without its gates and loops for a call that goes over what a durable function has done already."""
+    made: list[Callable[..., Any]] = []
 
     def run(*args: Any, **kw: Any) -> Any:
-        if events._get_running_loop() is not None:
-            raise RuntimeError(f"{name_of(fn)} is a plain function now: inside a loop, await its __wrapped__ instead")
-        runner = getattr(mine, "runner", None)
-        if runner is None:
-            runner = mine.runner = asyncio.Runner()
-            atexit.register(runner.close)
-        return runner.run(fn(*args, **kw), context=copy_context())
+        if not aws_lambda.replays(args[1] if len(args) > 1 else kw.get("context")):
+            return target(*args, **kw)
+        if not made:
+            made.append(_only_timed(target, clock))
+        return made[0](*args, **kw)
 
     return run
+
+
+def _only_timed(target: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+    from ..pipeline import Pipeline
+
+    governed = target.__svcgov__  # type: ignore[attr-defined]  # the mark of what is governed
+    limits = [policy for policy in governed.policies if policy.shape == "limit"]
+    return Pipeline(*limits).around(governed.target, clock=clock, inline=True)

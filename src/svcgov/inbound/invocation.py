@@ -48,7 +48,7 @@ def begin(
     *left* is how many seconds there are from *now* on.
     """
     deadline = None if left is None else now + left
-    invocation = arriving(look, event, context, identity, deadline)
+    invocation = arriving(look, event, context, identity, deadline, now=now)
     INVOCATION.set(invocation)
     if deadline is not DEADLINE.get():  # to set a variable costs more than to look at it
         DEADLINE.set(deadline)

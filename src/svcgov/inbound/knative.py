@@ -10,8 +10,8 @@ Rule 2: ``alive`` and ``ready`` are ours where the object has none. Where it has
 from __future__ import annotations
 
 from .._core._callable import kind_of
-from .._core._report import report_once
 from ._arrival import Came
+from ._health import missing
 from .asgi import Sent, served
 from .asgi import came as requested
 from .cloud_event import attributes_of, carried
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._core._context import Identity
     from ..pipeline import Pipeline
     from ..typing import Clock
+    from ._health import Reasons
     from .invocation import Log
 
     Answer = tuple[bool, str]
@@ -39,9 +40,9 @@ def knative(
     log: Log,
     clock: Clock,
     every: bool,
-    ready: Callable[[], Any],
+    reasons: Reasons,
 ) -> Callable[..., Any]:
-    """Govern *fn*; *ready* says whether the dependencies are.
+    """Govern *fn*; *reasons* says which dependencies are not ready.
 
     Raises:
         TypeError: for something that is neither ``new`` nor a coroutine function ``handle``.
@@ -58,7 +59,7 @@ def knative(
         raise TypeError(f"expected a function new() or a coroutine function handle(scope, receive, send), got {fn!r}")
 
     def new(*args: Any, **kw: Any) -> Function:
-        return Function(fn(*args, **kw), serve, ready)
+        return Function(fn(*args, **kw), serve, reasons)
 
     return named_like(fn, new)
 
@@ -122,9 +123,9 @@ def _sent(send: Any, clock: Clock) -> Sent:
 class Function:
     """What ``new()`` makes, governed."""
 
-    def __init__(self, inner: Any, serve: Callable[[Serve], Serve], ready: Callable[[], Any]) -> None:
+    def __init__(self, inner: Any, serve: Callable[[Serve], Serve], reasons: Reasons) -> None:
         self._inner = inner
-        self._ready = ready
+        self._reasons = reasons
         self.handle: Serve = serve(inner.handle)
 
     def alive(self) -> Answer:
@@ -136,12 +137,8 @@ class Function:
         own = _said(self._inner, "ready")
         if own is not None and not own[0]:
             return own
-        try:
-            health = self._ready()
-        except Exception as failure:
-            report_once("knative.ready", f"whether the dependencies are ready could not be found out: {failure!r}")
-            return own or (True, "ok")
-        return bool(health), own[1] if own is not None and health else str(health)
+        reasons = missing(self._reasons)
+        return (False, "; ".join(reasons)) if reasons else own or (True, "ok")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -158,4 +155,4 @@ def _said(inner: Any, name: str) -> Answer | None:
     said = ask()
     if isinstance(said, tuple):
         return bool(said[0]), str(said[1])
-    return bool(said), "ok" if said else f"not {name}"
+    return bool(said), "ok" if said else "; ".join(getattr(said, "reasons", ())) or f"not {name}"

@@ -7,18 +7,21 @@ Rule 1: each request runs in a copy of the context of its own, and so does every
         request after another never shows one what belongs to the other.
 Rule 2: a call ends with its body: exhausted, closed, or broken off by an error. The policies hold until then.
 Rule 3: an answer of ours is given only where none has begun.
+Rule 4: who asks for the health of the service (`_health`), or for its figures (`_pages`), asks us, and not the application.
 """
 
 from __future__ import annotations
 
 from contextvars import copy_context
 
+from .._core._call import Call as Called
 from .._core._callable import name_of
 from .._core._context import NOWHERE
 from ..errors import DeadlineExceededError
 from ..propagation.deadline import NAMES, read
 from ._answers import answer_to
 from ._arrival import Came
+from ._operations import of_environ
 from .invocation import begin, end, named_like, named_request, no_loops
 
 TYPE_CHECKING = False
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._core._context import Identity, Invocation
+    from .._shells._hold import Held
     from ..pipeline import Pipeline
     from ..typing import Clock
     from ._answers import Answer
+    from ._pages import Answers
     from .invocation import Log
 
 
@@ -38,9 +43,18 @@ _DEADLINES = {f"HTTP_{name.upper().replace('-', '_')}": name for name in NAMES}
 
 
 def wsgi(
-    app: Callable[..., Iterable[bytes]], *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock, every: bool
+    app: Callable[..., Iterable[bytes]],
+    *,
+    pipeline: Pipeline,
+    identity: Identity,
+    log: Log,
+    clock: Clock,
+    every: bool,
+    health: Answers | None,
 ) -> Callable[..., Iterable[bytes]]:
     """Govern *app* by *pipeline*; *every* makes answers of refusals from the author's own calls too.
+
+    *health* answers who asks for it.
 
     Raises:
         ConfigError: for a policy that calls more than once.
@@ -49,10 +63,14 @@ def wsgi(
     name = pipeline.name or name_of(app)
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        call = Call(environ, start_response, log=log, clock=clock, pipeline=pipeline, every=every)
-        return call.made(app, identity, name)
+        call = Call(app, environ, start_response, log=log, clock=clock, pipeline=pipeline, every=every)
+        return call.made(identity, name)
 
-    return named_like(app, serve)
+    def asked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = health.answer(environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")) if health is not None else None
+        return serve(environ, start_response) if answer is None else _answer(answer, environ, start_response)
+
+    return named_like(app, serve if health is None else asked)
 
 
 class Call:
@@ -60,6 +78,7 @@ class Call:
 
     def __init__(
         self,
+        app: Callable[..., Iterable[bytes]],
         environ: dict[str, Any],
         start_response: Callable[..., Any],
         *,
@@ -68,6 +87,7 @@ class Call:
         pipeline: Pipeline,
         every: bool,
     ) -> None:
+        self._app = app
         self._environ = environ
         self._start_response = start_response
         self._log = log
@@ -76,21 +96,23 @@ class Call:
         self._every = every
         self._context: Context = copy_context()
         self._status: int | None = None
-        self._entered = False
+        self._held: Held | None = None
         self._ended = False
         self._body: Any = ()
         self._pieces: Iterator[bytes] = iter(())
         self._began = clock.monotonic()
         self._invocation: Invocation = NOWHERE
+        self._name = ""
 
-    def made(self, app: Callable[..., Iterable[bytes]], identity: Identity, name: str) -> Iterable[bytes]:
+    def made(self, identity: Identity, name: str) -> Iterable[bytes]:
         """Ask the application, unless the policies refuse; what it raises is raised."""
+        self._name = name
         try:
             self._context.run(self._begin, identity, name)
         except BaseException as error:
             return self._broken(error, answered=True)
         try:
-            self._body = self._context.run(app, self._environ, self._start)
+            self._body = self._context.run(self._app, self._environ, self._start)
             self._pieces = self._context.run(iter, self._body)
         except BaseException as error:
             return self._broken(error, answered=self._every)
@@ -127,8 +149,7 @@ class Call:
         if left is not None and left <= 0:
             raise DeadlineExceededError(name, "expired")
         if self._pipeline.policies:
-            self._pipeline.__enter__()
-            self._entered = True
+            self._held = self._pipeline.enter_for(Called(self._app, (self._environ, self._start_response), {}))
 
     def _start(self, status: str, headers: Any, *more: Any) -> Any:
         """What the application calls to begin its answer."""
@@ -143,13 +164,7 @@ class Call:
             raise error
         self._status = answer.status
         self._end(error)
-        return self._answer(answer)
-
-    def _answer(self, answer: Answer) -> list[bytes]:
-        body = answer.body.encode()
-        headers = [(name.title(), value) for name, value in answer.headers.items()]
-        self._start_response(f"{answer.status} {answer.title}", [*headers, ("Content-Length", str(len(body)))])
-        return [b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else body]
+        return _answer(answer, self._environ, self._start_response)
 
     def _end(self, error: BaseException | None) -> None:
         """Once: leave the policies, and write down how it went."""
@@ -157,12 +172,13 @@ class Call:
             return
         self._ended = True
         try:
-            if self._entered:
-                self._context.run(self._pipeline.__exit__, None if error is None else type(error), error, None)
+            if self._held is not None:
+                self._context.run(self._held.leave, error)
         finally:
             if not self._log.silent:
                 http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
-                end(self._log, self._invocation, error=error, began=self._began, ended=self._clock.monotonic(), **http)
+                ended, operation = self._clock.monotonic(), of_environ(self._environ, self._name)
+                end(self._log, self._invocation, error=error, began=self._began, ended=ended, operation=operation, **http)
 
 
 def came(environ: dict[str, Any], _: object) -> Came:
@@ -198,3 +214,10 @@ def path_of(environ: Mapping[str, Any]) -> str:
     """The path without the query; a server hands it on as bytes in the guise of text (PEP 3333)."""
     raw = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
     return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _answer(answer: Answer, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    body = answer.body.encode()
+    headers = [(name.title(), value) for name, value in answer.headers.items()]
+    start_response(f"{answer.status} {answer.title}", [*headers, ("Content-Length", str(len(body)))])
+    return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]

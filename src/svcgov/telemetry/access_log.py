@@ -33,6 +33,7 @@ from ..errors import RejectedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .._core._context import Invocation
@@ -46,6 +47,9 @@ LEVELS = {"ok": "info", "failed": "error", "raised": "error", "refused": "warnin
 class AccessLog:
     """Writes one line for each call.
 
+    Attributes:
+        meter: who counts the calls, or None.
+
     Raises:
         ConfigError: when ``SVCGOV_LOG`` is none of its words.
     """
@@ -54,19 +58,37 @@ class AccessLog:
         self._clock = clock
         self._to = word("SVCGOV_LOG", WORDS, "")
         self._logger: Any = None
+        self.meter: Callable[..., object] | None = None
         if self._to == "structlog":
             self._structlog(__import__("structlog"))
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is written."""
-        return self._to == "off"
+        """Whether nothing is written, and nobody counts."""
+        return self._to == "off" and self.meter is None
 
-    def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **http: Any) -> None:
-        """Write down a call that ended after *took* seconds; *http* is its ``status``, ``method`` and ``path``."""
-        if self._to == "off":
-            return
-        outcome = _outcome(error, http.get("status"))
+    def call(
+        self,
+        invocation: Invocation,
+        *,
+        error: BaseException | None,
+        took: float,
+        late: bool,
+        operation: str = "",
+        **http: Any,
+    ) -> None:
+        """Write down a call of *operation* that took so many seconds; *http* is its ``status``, ``method`` and ``path``."""
+        outcome = outcome_of(error, http.get("status"))
+        try:
+            if self._to != "off":
+                self._line(invocation, outcome, error=error, took=took, late=late, http=http)
+        finally:
+            if self.meter is not None and "record" not in http:  # a record is part of a call
+                self.meter(invocation, operation=operation, outcome=outcome, status=http.get("status"), took=took, late=late)
+
+    def _line(
+        self, invocation: Invocation, outcome: str, *, error: BaseException | None, took: float, late: bool, http: dict[str, Any]
+    ) -> None:
         here = invocation.trace
         fields = {
             "service": invocation.service,
@@ -108,7 +130,8 @@ def _json(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _outcome(error: BaseException | None, status: int | None) -> str:
+def outcome_of(error: BaseException | None, status: int | None) -> str:
+    """One of the words above: for a line, and for whoever counts."""
     if error is None:
         return "failed" if status is not None and status >= 500 else "ok"
     return "refused" if isinstance(error, RejectedError) else "raised"

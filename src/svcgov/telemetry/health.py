@@ -12,13 +12,14 @@ from __future__ import annotations
 from .._core._frozen import Frozen
 from .._core._names import NAMES
 from .._core._report import report_once
+from ..errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["Health", "ready"]
+__all__ = ["Health", "listed", "ready"]
 
 
 class Health(Frozen):
@@ -37,9 +38,28 @@ class Health(Frozen):
         return "; ".join(self.reasons) or "ok"
 
 
+def listed(required: Any, path: str) -> tuple[Any, ...]:
+    """The *required* dependencies.
+
+    Raises:
+        ConfigError: for something else than a list of circuit breakers or of their names; *path* is where it stands.
+    """
+    if not isinstance(required, (list, tuple, set, frozenset)):
+        raise ConfigError(path, required, "a list of circuit breakers, or of their names")
+    for one in required:
+        if not isinstance(one, str) and not hasattr(one, "would_admit"):
+            raise ConfigError(path, one, "a circuit breaker, or the name of one")
+    return tuple(required)
+
+
 def ready(required: Iterable[Any], *, scope: str) -> Health:
-    """Whether the *required* dependencies would be asked: circuit breakers, or their names in *scope*."""
-    return Health(reasons=tuple(reason for one in required if (reason := _missing(one, scope))))
+    """Whether the *required* dependencies would be asked: circuit breakers, or their names in *scope*.
+
+    Raises:
+        ConfigError: for something else than those.
+    """
+    named = listed(tuple(required), "ready.requires")
+    return Health(reasons=tuple(reason for one in named if (reason := _missing(one, scope))))
 
 
 def _missing(one: Any, scope: str) -> str:
