@@ -62,7 +62,7 @@ def test_an_example_says_what_language_it_is_in(path: Path) -> None:
     assert "```" not in fences[::2]
 
 
-@pytest.mark.parametrize("page", POLICIES)
+@pytest.mark.parametrize("page", [*POLICIES, "budget"])
 def test_the_pages_of_policies_have_the_same_headings(page: str) -> None:
     """Who knows one page finds his way about the others."""
     headings = re.findall("^## (.+)$", (GUIDE / f"{page}.md").read_text(), re.MULTILINE)
