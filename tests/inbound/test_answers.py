@@ -54,6 +54,13 @@ def line_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
+def test_a_limit_that_was_not_asked_says_nothing_of_itself() -> None:
+    """A call without a key, say, where it must have one."""
+    answer = answer_to(RateLimitedError("vip", "denied"), every=True)
+    assert answer is not None
+    assert [name for name in answer.headers if name.startswith("ratelimit")] == []
+
+
 @pytest.mark.parametrize("name", HTTP)
 def test_a_limit_of_the_handler_answers_429(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the seconds to wait, rounded up, and a problem document that names no policy."""
@@ -68,6 +75,9 @@ def test_a_limit_of_the_handler_answers_429(kind: str, name: str, capsys: pytest
         "content-type": "application/problem+json",
         "cache-control": "no-store",
         "retry-after": "60",
+        "ratelimit-limit": "1",
+        "ratelimit-remaining": "0",
+        "ratelimit-reset": "60",
     }
     assert json.loads(answer["body"]) == {"title": "Too Many Requests", "status": 429, "reason": "limited"}
     line = line_of(capsys)

@@ -224,6 +224,9 @@ def test_a_refusal_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
         b"content-type": b"application/problem+json",
         b"cache-control": b"no-store",
         b"retry-after": b"59",
+        b"ratelimit-limit": b"1",
+        b"ratelimit-remaining": b"0",
+        b"ratelimit-reset": b"59",
         b"content-length": str(len(body["body"])).encode(),
     }
     assert json.loads(body["body"]) == {"title": "Too Many Requests", "status": 429, "reason": "limited"}

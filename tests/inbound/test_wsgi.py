@@ -133,6 +133,9 @@ def test_a_refusal_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
                 "Content-Type": "application/problem+json",
                 "Cache-Control": "no-store",
                 "Retry-After": "59",
+                "Ratelimit-Limit": "1",
+                "Ratelimit-Remaining": "0",
+                "Ratelimit-Reset": "59",
                 "Content-Length": str(len(body)),
             },
         )

@@ -1,4 +1,4 @@
-"""A refusal as an answer over HTTP: status, ``Retry-After``, and a problem document (RFC 9457).
+"""A refusal as an answer over HTTP: status, ``Retry-After``, ``RateLimit-*``, and a problem document (RFC 9457).
 
 ======  ===================  ==============================================
 status  title                of
@@ -16,7 +16,7 @@ Rule 2: the document tells the reason in one word of ours, and no name: what a p
 from __future__ import annotations
 
 from .._core._frozen import Frozen
-from ..errors import CallTimeoutError, RejectedError
+from ..errors import CallTimeoutError, RateLimitedError, RejectedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,18 @@ def answer_to(error: BaseException, *, every: bool) -> Answer | None:
     """The answer that *error* is, or None where it is to be raised; *every* takes those of the author's own calls too."""
     if isinstance(error, RejectedError):
         if every or on_the_way_in(error):
-            return _answer(error.status, error.reason, error.retry_after)
+            return _answer(error.status, error.reason, error.retry_after, _limit(error))
     elif every and isinstance(error, CallTimeoutError):
         return _answer(error.status, error.reason, None)
     return None
+
+
+def _limit(error: RejectedError) -> dict[str, str]:
+    """What a limit that was reached says of itself, in the headers that clients know for it."""
+    if not isinstance(error, RateLimitedError) or error.limit is None or error.reset is None:
+        return {}
+    figures = {"limit": error.limit, "remaining": error.remaining, "reset": -int(-error.reset // 1)}
+    return {f"ratelimit-{name}": str(figure) for name, figure in figures.items()}
 
 
 def on_the_way_in(error: BaseException) -> bool:
@@ -60,7 +68,7 @@ def on_the_way_in(error: BaseException) -> bool:
     return inside
 
 
-def _answer(status: int, reason: str, retry_after: float | None) -> Answer:
+def _answer(status: int, reason: str, retry_after: float | None, more: Mapping[str, str] = {}) -> Answer:  # read only
     from json import dumps
 
     title = _TITLES.get(status, "Refused")
@@ -70,6 +78,6 @@ def _answer(status: int, reason: str, retry_after: float | None) -> Answer:
     return Answer(
         status=status,
         title=title,
-        headers=headers,
+        headers=headers | more,
         body=dumps({"title": title, "status": status, "reason": reason}),
     )
