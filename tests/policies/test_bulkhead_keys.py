@@ -114,6 +114,14 @@ def test_other_settings_are_in_force_for_every_key(world: World) -> None:
         gate.reconfigure({"max_wait": -1})
 
 
+def test_calls_of_a_key_cost_what_they_are_said_to(world: World) -> None:
+    """Those without a key too, and those of one key's own gate: the function sees the call."""
+    gate = bulkhead(5, key=first, cost=lambda call: call.kwargs["cost"], clock=world.clock)
+    call = world.governed(gate, lambda *_, **__: gate.snapshot()["in_use"])
+    assert [call("acme", cost=3), call(cost=2), call("acme", cost=5)] == [3, 2, 5]
+    assert world.governed(gate.of("globex"), lambda *_, **__: gate.of("globex").snapshot()["in_use"])(cost=4) == 4
+
+
 def test_a_key_comes_with_the_making() -> None:
     """The frames of a governed function hand the call on, or they do not; another function is as good as the first."""
     for made_with, changed_to, expected in ((None, first, "none"), (first, None, "a key")):

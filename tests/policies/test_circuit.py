@@ -101,9 +101,9 @@ def test_what_it_says_to_wait_is_enough_to_the_last_bit(start: float, wait: floa
     assert machine.would_admit(clock.monotonic())
 
 
-@pytest.mark.parametrize(("wait", "at"), [(1603.394, 462.765), (91.605, 19.838), (3371.186, 569.2)])
+@pytest.mark.parametrize(("wait", "at"), [(1603.394, 462.765), (91.605, 19.838), (3371.186, 569.2), (1 + 2.0**-52, 2.0**-53)])
 def test_what_is_left_is_rounded_up_where_the_sum_would_round_down(wait: float, at: float, clock: ManualClock) -> None:
-    """Three that would come a hair too early otherwise."""
+    """Four that would come a hair too early otherwise; half a hair more than a whole second is none."""
     assert at + (wait - at) < wait
     machine = circuit(clock, open_for=wait)
     machine.move("open")

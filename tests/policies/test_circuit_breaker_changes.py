@@ -9,7 +9,7 @@ import pytest
 from _worlds import Facts, World
 from svcgov import circuit_breaker
 from svcgov.errors import CircuitOpenError, ConfigError
-from svcgov.facts import CallRefused, CircuitChanged
+from svcgov.facts import CallRefused, CircuitChanged, ThresholdExceeded
 
 if TYPE_CHECKING:
     from svcgov.testing import ManualClock
@@ -129,6 +129,25 @@ def test_another_window_starts_the_counts_anew(world: World) -> None:
     assert gate.current_state == "open"
 
 
+def test_another_window_starts_failures_in_a_row_anew(world: World) -> None:
+    """It takes as many again as are said; and an observer tells anew."""
+    gate = breaker(world.clock, consecutive_failures=2)
+    call = world.governed(gate, OSError())
+    call.fails(OSError)
+    gate.reconfigure({"window": 20})
+    call.fails(OSError)
+    assert gate.current_state == "closed"
+    call.fails(OSError)
+    assert gate.current_state == "open"
+    heard = Facts()
+    gate.listen(heard, ThresholdExceeded)
+    gate.observe()
+    for window in (30, 40, "10s"):
+        call.fails(OSError, times=3)
+        gate.reconfigure({"window": window})
+    assert [fact.calls for fact in heard.of(ThresholdExceeded)] == [2, 2, 2]
+
+
 def test_a_reconfiguration_with_equal_settings_changes_nothing(world: World) -> None:
     """It is the identity."""
     gate = breaker(world.clock, window=10)
@@ -159,8 +178,10 @@ def test_opening_by_hand_lasts_as_long_as_is_said(clock: ManualClock) -> None:
 def test_opening_for_no_time_is_refused(wrong: Any, clock: ManualClock) -> None:
     """And the circuit stays as it was."""
     gate = breaker(clock)
-    with pytest.raises(ConfigError, match=r"^open\.for_: expected a duration > 0 s"):
+    with pytest.raises(ConfigError) as refused:
         gate.open(for_=wrong)
+    assert refused.value.value is wrong
+    assert (refused.value.path, refused.value.expected) == ("open.for_", 'a duration > 0 s, such as 2.5 or "500ms"')
     assert gate.current_state == "closed"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from svcgov import Pipeline, bulkhead, circuit_breaker, rate_limit, retry
-from svcgov.errors import BulkheadFullError, CallTimeoutError, DeadlineExceededError, RejectedError
+from svcgov.errors import BulkheadFullError, CallTimeoutError, DeadlineExceededError, RateLimitedError, RejectedError
 from svcgov.facts import PredicateFailed
 
 if TYPE_CHECKING:
@@ -117,6 +117,15 @@ def test_a_refusal_counts_where_it_is_named(world: World) -> None:
     assert gate.current_state == "open"
 
 
+@pytest.mark.parametrize("on", [OSError, (RateLimitedError, KeyError), lambda error: True])
+def test_a_refusal_does_not_count_where_another_is_named(on: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor where a function would say so: it has to be named by its class."""
+    gate = breaker(world.clock, on=on)
+    world.governed(gate, BulkheadFullError("b", "full")).fails(BulkheadFullError, times=4)
+    assert gate.snapshot()["calls"] == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_time_out_of_our_own_counts(world: World) -> None:
     """The call began and was too slow: a failure like any other."""
     gate = breaker(world.clock, window=1, min_calls=1)
@@ -137,15 +146,20 @@ def test_a_block_can_be_ignored(world: World) -> None:
     assert gate.snapshot()["calls"] == 0
 
 
-def test_a_raising_predicate_is_reported_and_its_outcome_ignored(world: World, facts: Facts) -> None:
-    """The user's error stands; nothing is counted; one fact tells of the predicate."""
+@pytest.mark.parametrize("setting", ["on", "ignore"])
+def test_a_raising_predicate_is_reported_and_its_outcome_ignored(
+    setting: str, world: World, facts: Facts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The user's error stands; nothing is counted; one fact and one line tell of the predicate."""
 
     def broken(error: Exception) -> bool:
         raise RuntimeError("broken predicate")
 
-    gate = breaker(world.clock, on=broken)
+    gate = breaker(world.clock, **{setting: broken})
     gate.listen(facts, PredicateFailed)
     call = world.governed(gate, OSError())
     call.fails(OSError, times=3)
     assert gate.snapshot()["calls"] == 0
-    assert len(facts) == 1
+    assert [(fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [(setting, "RuntimeError: broken predicate")]
+    line = f"svcgov: circuit_breaker.{setting} raised RuntimeError: broken predicate; the outcome was ignored (said once)\n"
+    assert capsys.readouterr().err == line

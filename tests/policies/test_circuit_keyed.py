@@ -123,7 +123,7 @@ def test_each_refusal_of_a_key_is_told_and_counted(clock: ManualClock, facts: Fa
         with pytest.raises(CircuitOpenError), acme:
             pass
         assert (acme.refused, gate.refused, gate.of("other").refused) == (refused, refused, 0)
-    assert [(fact.at, fact.key) for fact in facts] == [(1.0, "acme"), (2.0, "acme"), (3.0, "acme")]
+    assert [(fact.at, fact.key) for fact in facts.of(CallRefused)] == [(1.0, "acme"), (2.0, "acme"), (3.0, "acme")]
 
 
 def test_the_hand_on_the_whole_says_for_how_long(clock: ManualClock) -> None:
@@ -135,6 +135,9 @@ def test_the_hand_on_the_whole_says_for_how_long(clock: ManualClock) -> None:
     assert (gate.would_admit(), gate.of("known").would_admit()) == (False, False)
     clock.advance(0.2)
     assert (gate.would_admit(), gate.of("known").would_admit()) == (True, True)
+    gate.of("known").open(for_=2)
+    clock.advance(2)
+    assert gate.of("known").would_admit()
 
 
 def test_the_hand_on_one_key_moves_no_other(world: World) -> None:
@@ -259,6 +262,18 @@ def test_an_answer_opens_the_circuit_of_its_key(world: World) -> None:
     assert gate.of("b").would_admit()
 
 
+def test_what_a_hand_has_opened_refuses_though_the_breaker_observes(clock: ManualClock, facts: Facts) -> None:
+    """For one key as for the whole; and who listens to one hears of all that are the breaker's."""
+    gate = breaker(clock, mode="observe")
+    acme = gate.of("acme")
+    acme.listen(facts, CallRefused)
+    gate.force_open()
+    for governed in (acme(fail_for()), gate.of("other")(fail_for())):
+        with pytest.raises(CircuitOpenError):
+            governed()
+    assert [fact.key for fact in facts.of(CallRefused)] == ["acme", "other"]
+
+
 def test_it_stands_anywhere_in_a_pipeline(world: World) -> None:
     """Inside a retry each attempt counts, and the refusal ends it."""
     gate = breaker(world.clock)
@@ -316,6 +331,8 @@ def test_it_is_described_as_the_breaker_that_it_is(clock: ManualClock) -> None:
     gate = breaker(clock, name="hosts")
     for one in (gate, gate.of("acme")):
         assert "hosts" in Pipeline(one).describe()
+    with pytest.raises(ConfigError, match="expected nothing: reconfigure the circuit breaker that has the keys"):
+        gate.of("acme").reconfigure({"window": 3})
 
 
 @pytest.mark.parametrize("variant", [Circuit, LockedCircuit])

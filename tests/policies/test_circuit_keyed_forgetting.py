@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,6 +131,37 @@ def test_fewer_keys_are_forgotten_at_once(clock: ManualClock) -> None:
     gate.of("b").open()
     gate.reconfigure({"max_keys": 2})
     assert sorted(gate.machine.by_key) == ["b", "f"]
+
+
+def test_of_those_to_be_forgotten_one_whose_window_has_run_out_is_the_first(clock: ManualClock) -> None:
+    """By the clock of now, though it was used last."""
+    gate = breaker(clock, max_keys=2, window="10s")
+    under_way = gate.machine.admit_key("a", 0.0)
+    gate(fail_for())("b")
+    clock.advance(10)
+    gate.machine.settle(under_way, OSError(), 0.0)
+    gate.reconfigure({"max_keys": 1})
+    assert list(gate.machine.by_key) == ["a"]
+
+
+class Blinking(OrderedDict[Any, Any]):
+    """Does not find what is looked up for the second time: it was taken out in that moment, and put back."""
+
+    looked = 0
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.looked += 1
+        return default if self.looked == 2 else super().get(key, default)
+
+
+def test_a_call_that_finds_its_circuit_taken_out_is_no_outcome(clock: ManualClock) -> None:
+    """It gives back what it has, asks anew, and may find the very same circuit again."""
+    gate = breaker(clock)
+    circuit = gate.machine.of("a", 0.0)
+    gate.machine.by_key = Blinking(gate.machine.by_key)
+    assert gate.machine.admit_key("a", 0.0).gate is circuit
+    assert gate.machine.by_key.looked == 4
+    assert gate.of("a").snapshot()["calls"] == 0
 
 
 def test_a_hand_on_a_key_that_is_forgotten_in_this_moment_takes_hold(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:

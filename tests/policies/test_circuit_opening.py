@@ -158,8 +158,9 @@ def test_a_moment_that_is_none_is_refused(given: dict[str, Any], clock: ManualCl
     """Past, no number, or beside a duration: and the circuit stays as it was."""
     gate = breaker(clock)
     clock.advance(5)
-    with pytest.raises(ConfigError, match=r"^open\.until: expected a moment"):
+    with pytest.raises(ConfigError, match=r"^open\.until: expected a moment") as refused:
         gate.open(**given)
+    assert refused.value.value == given["until"]
     assert gate.current_state == "closed"
 
 

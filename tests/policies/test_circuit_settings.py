@@ -56,10 +56,14 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("given", "place", "expected"), WRONG, ids=lambda value: str(value)[:40])
 def test_a_setting_that_cannot_be_is_refused(given: dict[str, Any], place: str, expected: str) -> None:
-    """With its place, and what could have stood there."""
+    """With its place, what stood there, and what could have."""
     with pytest.raises(ConfigError) as wrong:
         circuit_breaker(**given)
     assert (wrong.value.path, wrong.value.expected) == (f"circuit_breaker.{place}", expected)
+    value: Any = given
+    for part in place.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value.settings, part)
+    assert wrong.value.value == value
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,18 @@ def test_a_window_is_calls_or_time(given: Any, read: float) -> None:
 def test_any_threshold_will_do(given: dict[str, Any]) -> None:
     """Without the failure rate each of them opens the circuit by itself."""
     assert circuit_breaker(failure_rate=None, **given).current_state == "closed"
+
+
+@pytest.mark.parametrize("given", [0.001, "1h", Backoff(0.001, 2, 3600, "none")])
+def test_the_shortest_and_the_longest_time_to_be_open_are_allowed(given: Any) -> None:
+    """A millisecond and an hour; and what grows from the one to the other."""
+    assert BreakerSettings.of({"open_for": given}, "").shortest_open in (0.001, 3600.0)
+
+
+def test_no_error_types_are_as_none_given() -> None:
+    """Every exception is a failure, and none is ignored."""
+    settings = BreakerSettings.of({"on": (), "ignore": ()}, "")
+    assert (settings.on, settings.ignore) == (None, None)
 
 
 def test_who_says_how_long_need_not_say_it_twice() -> None:
@@ -97,7 +113,28 @@ def test_consecutive_failures_turn_off_the_failure_rate_alone() -> None:
     assert BreakerSettings.of({"failures": 3}, "").failure_rate == 0.5
 
 
+def test_rates_are_shares_of_the_calls_once_there_are_enough() -> None:
+    """One call before that they are not known; the share of slow ones never without a duration."""
+    counts = {"calls": 4, "failed": 2, "slow": 1}
+    slow, any_time = BreakerSettings.of({"slow_call_duration": 1}, ""), BreakerSettings.of({}, "")
+    assert slow.figures((4, 2, 1, 3), 4) == {**counts, "failure_rate": 0.5, "slow_call_rate": 0.25}
+    assert any_time.figures((4, 2, 1, 3), 4) == {**counts, "failure_rate": 0.5, "slow_call_rate": None}
+    assert slow.figures((4, 2, 1, 3), 5) == {**counts, "failure_rate": None, "slow_call_rate": None}
+
+
+def test_each_threshold_holds_at_its_very_number() -> None:
+    """And not at one call less; each is told by its name."""
+    given = {"failures": 3, "consecutive_failures": 2, "failure_rate": 0.75, "slow_call_duration": 1, "slow_call_rate": 0.5}
+    settings = BreakerSettings.of({**given, "bad_rate": 1.0}, "")
+    names = ("failures", "consecutive_failures", "failure_rate", "slow_call_rate", "bad_rate")
+    assert settings.breached((4, 3, 2, 4), 2, 4) == names
+    assert settings.breached((4, 3, 2, 4), 2, 5) == names[:2]
+    assert settings.breached((4, 2, 1, 3), 1, 4) == ()
+    for number, counts in enumerate([(9, 3, 0, 3), (9, 0, 0, 0), (4, 3, 0, 3), (4, 0, 2, 2), (4, 2, 1, 4)]):
+        assert names[number] in settings.breached(counts, 2 if number == 1 else 0, 4)
+
+
 def test_shares_of_the_ramp_are_whole_thousandths() -> None:
     """No share is none, and none is all."""
-    steps = BreakerSettings.of({"ramp_steps": [0.0001, 0.25, 0.3339, 0.9999]}, "").thousandths()
-    assert steps == (1, 250, 334, 999)
+    steps = BreakerSettings.of({"ramp_steps": [0.0001, 0.25, 0.3339, 0.9, 0.9999]}, "").thousandths()
+    assert steps == (1, 250, 334, 900, 999)

@@ -40,6 +40,16 @@ def test_a_call_may_be_failed_and_slow(world: World) -> None:
     assert (gate.snapshot()["failed"], gate.snapshot()["slow"], gate.snapshot()["calls"]) == (1, 1, 1)
 
 
+def test_a_share_of_slow_calls_opens_it(world: World) -> None:
+    """One of four is less than a half, two of four are not."""
+    for slow, state in ((1, "closed"), (2, "open")):
+        gate = breaker(world.clock, slow_call_rate=0.5)
+        call = world.governed(gate, *[Takes(2)] * slow, "fast")
+        for _ in range(4):
+            call()
+        assert gate.current_state == state
+
+
 def test_each_call_is_bad_once(world: World) -> None:
     """One failed, one slow, one both: three of four are bad."""
     for last, state in ((Takes(2, OSError()), "open"), ("fast", "closed")):
@@ -183,6 +193,29 @@ def test_counting_calls_under_way_can_be_turned_on_and_off(clock: ManualClock) -
     gate.machine.settle(shared, None, 0.0)
     assert gate.snapshot()["calls"] == 2
     assert gate.machine.tickets.out == {}
+
+
+def test_calls_under_way_open_it_for_as_long_as_others_do(clock: ManualClock) -> None:
+    """With the jitter, which is as chance has it."""
+    gate = breaker(clock, count_in_flight=True, open_for=10, open_jitter=0.5, random=lambda: 1.0)
+    for _ in range(4):
+        gate.machine.admit(0.0)
+    clock.advance(2)
+    with pytest.raises(CircuitOpenError) as refused, gate:
+        pass
+    assert refused.value.retry_after == 15.0
+
+
+def test_asking_foresees_what_calls_under_way_would_do(clock: ManualClock) -> None:
+    """In a window of time as in one of calls, with failures in a row watched or not."""
+    for window, failed in ((4, None), ("10m", None), ("10m", 9)):
+        gate = breaker(clock, count_in_flight=True, window=window, consecutive_failures=failed)
+        for _ in range(4):
+            gate.machine.admit(clock.monotonic())
+        assert gate.would_admit()
+        clock.advance(2)
+        assert not gate.would_admit()
+        assert gate.snapshot()["calls"] == 0
 
 
 def test_calls_under_way_do_not_count_any_more_once_that_is_turned_off(clock: ManualClock) -> None:

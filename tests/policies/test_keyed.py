@@ -38,24 +38,33 @@ def test_each_key_has_a_gate_of_its_own(world: World) -> None:
     assert [room.used for room in gate.machine.gates()] == [0, 0, 0]
 
 
-def test_calls_without_a_key_share_a_gate(world: World) -> None:
-    """A block too: it has no call to look at."""
+def test_calls_without_a_key_share_a_gate(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block too: it has no call to look at, and nobody is asked for its key."""
     gate = desks(world.clock)
     shared = gate.machine.shared
     assert world.governed(gate, lambda: shared.used)() == 1
     assert world.block(gate, lambda: shared.used)() == 1
     assert shared.used == 0
     assert not gate.machine.by_key
+    assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("key", [lambda call: 1 / 0, lambda call: []], ids=["raises", "unhashable"])
-def test_a_key_that_cannot_be_is_told_once(key: Any, facts: Facts, world: World) -> None:
+WRONG_KEYS: dict[str, Any] = {
+    "ZeroDivisionError: division by zero": lambda call: 1 / 0,
+    "TypeError: unhashable type: 'list'": lambda call: [],
+}
+
+
+@pytest.mark.parametrize("error", WRONG_KEYS)
+def test_a_key_that_cannot_be_is_told_once(error: str, facts: Facts, world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Its call goes by the gate of those without a key."""
+    key = WRONG_KEYS[error]
     gate = desks(world.clock, key=key)
     gate.listen(facts)
     call = world.governed(gate, lambda arg: gate.machine.shared.used)
     assert [call("a"), call("b")] == [1, 1]
-    assert [fact.setting for fact in facts.of(PredicateFailed)] == ["key"]
+    assert [(fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [("key", error)]
+    assert capsys.readouterr().err == f"svcgov: desks.key raised {error}; the call went under no key (said once)\n"
 
 
 def test_the_key_is_asked_for_outside_of_every_lock(clock: ManualClock) -> None:
@@ -134,6 +143,7 @@ def test_who_waits_gets_the_permit_of_its_gate() -> None:
         while not (gate.machine.by_key and gate.machine.by_key["a"].waiters):
             await asyncio.sleep(0)
         assert log == [1]
+        assert not gate.machine.joining  # it stands in the queue now
         leave.set()
         await asyncio.gather(one, two)
 
@@ -202,8 +212,10 @@ def test_of_one_key_as_a_policy(world: World) -> None:
     assert world.governed(Pipeline(acme), lambda: gate.machine.by_key["acme"].used)() == 1
     assert (acme.label, acme.name, acme.settings, acme.clock) == (gate.label, None, gate.settings, gate.clock)
     assert repr(acme) == "<DeskOf desks 'acme'>"
-    with pytest.raises(ConfigError, match="reconfigure the desks that has the keys"):
+    with pytest.raises(ConfigError) as wrong:
         acme.reconfigure({"limit": 3})
+    assert (wrong.value.path, wrong.value.value) == ("desks", {"limit": 3})
+    assert wrong.value.expected == "nothing: reconfigure the desks that has the keys"
 
 
 def test_every_gate_is_told_of_a_fork_and_of_a_snapshot(clock: ManualClock) -> None:

@@ -156,6 +156,35 @@ def test_fewer_keys_are_in_force_at_once(clock: ManualClock) -> None:
     assert list(gate.machine.by_key) == ["i"]
 
 
+def test_what_comes_by_while_one_is_forgotten_makes_and_forgets_none(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection of garbage may call from inside: a key that is not known passes."""
+    gate = desks(clock, max_keys=2)
+    for key in "ab":
+        gate(lambda key: None)(key)
+    spare, got = Desks.spare, list[Any]()
+
+    def meanwhile(self: Desks, room: Room, now: float) -> int:
+        got.extend([gate.machine.admit_key("inner", 0.0), gate.machine.of("a", 0.0) is room])
+        return spare(self, room, now)
+
+    monkeypatch.setattr(Desks, "spare", meanwhile)
+    assert isinstance(gate.machine.admit_key("c", 0.0), Taken)
+    assert got == [PASSED, True, PASSED, False]  # it was looked at, taken out, and looked at once more
+    assert list(gate.machine.by_key) == ["b", "c"]
+
+
+def test_all_keys_are_looked_at_when_there_shall_be_fewer(clock: ManualClock) -> None:
+    """The one that can be spared is the very last, and nothing could be before."""
+    gate = desks(clock, max_keys=3 * LOOKS)
+    permits = [gate.machine.admit_key(key, 0.0) for key in range(3 * LOOKS)]
+    assert gate.machine.admit_key("new", 0.0) is PASSED
+    key = list(gate.machine.by_key)[-1]
+    gate.machine.settle(permits[key], None, 0.0)
+    gate.reconfigure({"max_keys": 3 * LOOKS - 1})
+    assert key not in gate.machine.by_key
+    assert len(gate.machine.by_key) == 3 * LOOKS - 1
+
+
 def test_a_crowd_on_few_places_for_keys_gets_past_no_limit() -> None:
     """Keys are forgotten and made anew all the time, and no key ever has two in."""
     gate = desks(ManualClock(), max_keys=2)

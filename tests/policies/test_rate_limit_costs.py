@@ -59,7 +59,9 @@ def test_many_small_calls_are_as_much_as_a_large_one() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, True, "2", 1.5, None, 10**9 + 1, ValueError("unknown")], ids=repr)
-def test_a_cost_that_cannot_be_is_told_and_is_one(wrong: Any, facts: Facts, world: World) -> None:
+def test_a_cost_that_cannot_be_is_told_and_is_one(
+    wrong: Any, facts: Facts, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The call goes on: it is not to blame."""
 
     def cost(call: Any) -> Any:
@@ -73,6 +75,8 @@ def test_a_cost_that_cannot_be_is_told_and_is_one(wrong: Any, facts: Facts, worl
     assert [call(), call()] == ["answer"] * 2
     assert gate.snapshot()["remaining"] == 3
     assert [fact.setting for fact in facts.of(PredicateFailed)] == ["cost"]
+    what = wrong if isinstance(wrong, Exception) else f"expected an integer from 0 to 1000000000, got {wrong!r}"
+    assert capsys.readouterr().err == f"svcgov: rate_limit.cost raised ValueError: {what}; the call costs 1 (said once)\n"
 
 
 def test_a_block_is_worth_one(world: World) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from svcgov import rate_limit
 from svcgov.errors import RateLimitedError
+from svcgov.policies.rate_limit import Gcra, LockedGcra
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -44,15 +45,25 @@ def test_a_second_look_lets_through_what_the_present_allows(pause: float, passin
     assert passed(gate, 11, stale) == passing
 
 
-@pytest.mark.parametrize("above", range(40))
-def test_a_promise_just_above_a_millisecond_is_kept(above: int, variant: bool) -> None:
-    """However near to it: the promise is rounded, and who comes back then passes."""
+def test_a_machine_has_a_lock_only_where_it_needs_one(variant: bool) -> None:
+    """Who pays for a lock on every call is the one whose interpreter has none of its own."""
+    assert type(rate_limit("1/second").machine) is (LockedGcra if variant else Gcra)
+
+
+@pytest.mark.parametrize("cost", [1, lambda call: 1], ids=["fixed", "asked"])
+def test_a_burst_of_a_very_fast_limit_is_what_was_said(cost: Any, variant: bool) -> None:
+    """The grace for rounding is a small part of the pace, however fast that is."""
+    gate = rate_limit("1000000/second", burst=5, cost=cost, clock=ManualClock())
+    assert passed(gate, 20, 0.0) == 5
+
+
+def test_time_goes_on_while_the_limit_is_nothing(variant: bool) -> None:
+    """What drains meanwhile is what would have drained without the pause."""
     clock = ManualClock()
-    gate = rate_limit("1/second", clock=clock)
-    gate.machine.admit(clock.monotonic())
-    clock.advance(0.9 - above * 1e-6)
-    with pytest.raises(RateLimitedError) as refused:
-        gate.machine.admit(clock.monotonic())
-    assert refused.value.retry_after is not None
-    clock.advance(refused.value.retry_after)
-    assert passed(gate, 1, clock.monotonic()) == 1
+    gate = rate_limit("10/minute", clock=clock)
+    assert passed(gate, 20, 0.0) == 10
+    gate.reconfigure({"limit": "0/minute"})
+    clock.advance(12)
+    assert passed(gate, 1, clock.monotonic()) == 0
+    gate.reconfigure({"limit": "10/minute"})
+    assert passed(gate, 20, clock.monotonic()) == 2

@@ -255,6 +255,22 @@ def test_a_storm_of_threads_gets_exactly_the_limit_of_each_key() -> None:
     assert sum(through) == 150
 
 
+def test_a_storm_of_threads_while_what_counts_it_changes() -> None:
+    """No call is counted twice, and none is forgotten."""
+    gate = rate_limit("50/minute", key=first, max_keys=3, clock=ManualClock())
+    through = [0] * 6
+
+    def storm(number: int) -> None:
+        for turn in range(6):
+            if number == turn:
+                gate.reconfigure({"max_wait": 1, "max_waiting": 0} if turn % 2 else {"max_keys": 3 + turn})
+            through[number] += passed(gate, f"key-{number % 3}", 10)
+
+    with hasty_switches():
+        assert in_threads(6, storm) == []
+    assert sum(through) == 150
+
+
 def test_a_thousand_tasks_get_exactly_the_limit() -> None:
     """Of one loop, over ten keys."""
     gate = rate_limit("30/minute", key=first, clock=ManualClock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -22,6 +23,10 @@ PAUSES = st.sampled_from([0.0, 1 / 64, 0.25, 1.0, 7.5, 3600.0])  # exact as floa
 ROUNDED = Fraction(1, 1000) + Fraction(1, 50_000)  # seconds: a refusal names whole milliseconds
 SMALL = Fraction(1, 10**9)  # seconds: floats are rounded
 BY_FUNCTION: dict[int, Any] = {0: lambda call: 0, 1: lambda call: 1, 2: lambda call: 2}  # costs that have to be asked for
+
+
+def nobody() -> None:
+    """What is governed by the gate of one key."""
 
 
 class Bucket:
@@ -151,24 +156,24 @@ class KeysModel(RuleBasedStateMachine):
     def some_call(self, key: Any, count: int) -> None:
         """So many at this moment."""
         for _ in range(count):
-            self.agrees(key, lambda: self.call(key))
+            self.agrees(key, partial(self.call, key))
 
     @rule(key=KEYS)
     def one_calls_in_a_block(self, key: Any) -> None:
         """Through the gate of its key alone; there is no call then of which to ask what it costs."""
         if not self.asks:
-            self.agrees(key, self.gate.of(key)(lambda: None))
+            self.agrees(key, self.gate.of(key)(nobody))
 
     @rule()
     def one_calls_without_a_key(self) -> None:
-        self.agrees(None, lambda: self.call(None))
+        self.agrees(None, partial(self.call, None))
 
     @rule(key=KEYS, behind=st.sampled_from([1 / 64, 0.25, 7.5]))
     def one_calls_late(self, key: Any, behind: float) -> None:
         """With an old reading of the clock."""
         machine: Any = self.gate.machine
         read = max(0.0, self.clock.monotonic() - behind)
-        self.agrees(key, lambda: machine.admit_key(key, read, self), read)
+        self.agrees(key, partial(machine.admit_key, key, read, self), read)
 
     @rule(seconds=PAUSES)
     def advance(self, seconds: float) -> None:
@@ -221,7 +226,9 @@ class KeysModel(RuleBasedStateMachine):
         shown = self.gate.snapshot()
         assert (shown["keys"], shown["refused"]) == (len(self.known), self.refused)
         assert shown["remaining"] == self.shared.remaining(self.now())
-        for machine, bucket in [(self.gate.of(key).machine, one) for key, one in self.known.items()] + [(keys.overflow, self.overflow)]:
+        for machine, bucket in [(self.gate.of(key).machine, one) for key, one in self.known.items()] + [
+            (keys.overflow, self.overflow)
+        ]:
             shown = machine.standing()
             assert (shown["limit"], shown["remaining"]) == (bucket.limit.n, bucket.remaining(self.now()))
             assert abs(Fraction(shown["reset"]) - bucket.ahead(self.now())) < SMALL

@@ -162,7 +162,55 @@ def test_nothing_per_second_refuses_all(algorithm: str) -> None:
         gate = rate_limit(["0/second", "5/minute"], algorithm=algorithm, cost=cost, clock=ManualClock())  # type: ignore[arg-type]
         error = refused(gate)
         assert (error.reason, error.retry_after) == ("denied", None)
-        assert gate.snapshot()["remaining"] == 0
+        assert (gate.snapshot()["remaining"], gate.snapshot()["reset"]) == (0, 0)
+
+
+@pytest.mark.parametrize("algorithm", ALL)
+def test_a_limit_that_was_nothing_from_the_start_opens_unused(algorithm: str) -> None:
+    """Whoever was refused has taken nothing."""
+    gate = rate_limit(["0/second", "9/minute"], algorithm=algorithm, clock=ManualClock())  # type: ignore[arg-type]
+    assert passed(gate, 5) == 0
+    gate.reconfigure({"limit": ["4/second", "9/minute"]})
+    assert passed(gate, 9) == 4
+
+
+@pytest.mark.parametrize("algorithm", ALL)
+def test_what_is_not_used_need_not_be_waited_for(algorithm: str) -> None:
+    """Before the first call, and once those that came count no more."""
+    clock = ManualClock()
+    gate = rate_limit("4/second", algorithm=algorithm, clock=clock)  # type: ignore[arg-type]
+    clock.advance(0.25)
+    assert gate.snapshot()["reset"] == 0
+    passed(gate, 2)
+    reset = gate.snapshot()["reset"]
+    assert 0 < reset < 2
+    clock.advance(reset - 0.01)
+    assert gate.snapshot()["reset"] == pytest.approx(0.01)
+    clock.advance(0.01)
+    assert (gate.snapshot()["reset"], gate.snapshot()["remaining"]) == (0, 4)
+
+
+def test_calls_of_a_moving_window_leave_it_one_by_one() -> None:
+    """Each a window after it began; those of one moment together."""
+    clock = ManualClock()
+    gate = rate_limit("3/second", algorithm="moving-window", clock=clock)
+    clock.advance(0.5)
+    assert passed(gate, 2) == 2
+    clock.advance(0.5)
+    assert passed(gate, 2) == 1
+    clock.advance(0.5)
+    assert passed(gate, 3) == 2
+    clock.advance(0.5)
+    assert passed(gate, 3) == 1
+    assert len(gate.machine.meters[0].begun) == 2  # type: ignore[union-attr]  # one for each moment
+
+
+def test_a_sliding_window_knows_when_there_is_room_for_more_than_one() -> None:
+    """Three are in this cell: so much later that of those there are but one and two thirds."""
+    gate = rate_limit("3/second", algorithm="sliding-window", clock=ManualClock())
+    assert passed(gate, 3) == 3
+    gate.reconfigure({"cost": 2})
+    assert refused(gate).retry_after == 1.334
 
 
 # -- several limits, and costs -----------------------------------------------------------------------------------------

@@ -19,14 +19,39 @@ def settings(**given: Any) -> RateLimitSettings:
 def test_a_bound_is_within_what_is_allowed() -> None:
     """As the messages say it."""
     assert settings(warm_up=1, cold_factor=1000).cold_factor == 1000
+    assert settings(cost=10**9).cost == 10**9
+    assert settings(burst=5000).burst == 5000
+    assert len(settings(limit=[f"1/{seconds} seconds" for seconds in range(1, 11)]).limits) == 10
 
 
-def test_an_override_that_is_wrong_is_named_by_its_key() -> None:
-    """And by its place, where it is a list."""
+def test_a_list_of_one_limit_is_that_limit() -> None:
+    """So what only one can be, it can be."""
+    assert settings(limit=["5/second"], burst=2) == settings(burst=2)
+
+
+def test_a_wrong_one_of_several_is_named_by_its_place() -> None:
+    """In a list, and by its key among those of some keys."""
     with pytest.raises(ConfigError, match=r"^rate_limit\.overrides\.vip-\*: expected calls in a window .*, got 'many'"):
         rate_limit("5/second", key="arg:who", overrides={"vip-*": "many"})
+    with pytest.raises(ConfigError, match=r"^rate_limit\.limit\[1\]: expected calls in a window"):
+        rate_limit(["5/second", "many"])
     with pytest.raises(ConfigError, match=r"^rate_limit\.overrides\.vip\[1\]: expected calls in a window"):
         rate_limit("5/second", key="arg:who", overrides={"vip": ["1/second", "many"]})
+
+
+def test_other_settings_are_named_by_their_place() -> None:
+    """As those that it was made with are."""
+    with pytest.raises(ConfigError, match=r"^rate_limit\.burst: expected an integer >= 1, got 0$"):
+        rate_limit("5/second").reconfigure({"burst": 0})
+
+
+@pytest.mark.parametrize(("key", "other", "expected"), [(None, "ip", "none"), ("ip", None, "a key")])
+def test_with_keys_or_without_is_said_when_it_is_made(key: Any, other: Any, expected: str) -> None:
+    """A limit of all calls cannot come to be one of each key, nor the other way round."""
+    with pytest.raises(ConfigError) as wrong:
+        rate_limit("5/second", key=key).reconfigure({"key": other})
+    error = wrong.value
+    assert (error.path, error.value, error.expected) == ("rate_limit.key", other, f"{expected}, as it was made with")
 
 
 def test_a_key_itself_comes_before_any_pattern() -> None:

@@ -65,7 +65,7 @@ def test_the_rate_rises_evenly() -> None:
     assert by_second[6:] == [pytest.approx(60, abs=3)] * 2
 
 
-@pytest.mark.parametrize(("pause", "expected"), [(4.9, 8), (5.1, 4)])
+@pytest.mark.parametrize(("pause", "expected"), [(4.9, 8), (5.0, 4), (5.1, 4)])
 def test_it_begins_anew_after_idling_for_so_long(pause: float, expected: int) -> None:
     """From the moment on at which nothing of it is used any more."""
     clock = ManualClock()
@@ -89,6 +89,18 @@ def test_one_call_passes_a_cold_limit_whatever_it_costs() -> None:
     with pytest.raises(RateLimitedError) as error, gate:
         pass
     assert error.value.reason == "cost_exceeds_burst"
+
+
+@pytest.mark.parametrize("limit", ["2/second", "8/second", "30/second"])
+def test_what_is_left_is_what_passes(limit: str) -> None:
+    """Cold, used in part, used up, half way, and warm; one at least while nothing is used."""
+    clock = ManualClock()
+    gate = rate_limit(limit, warm_up=10, clock=clock)
+    for tries in (1, 99, 0, 1, 2, 99, 3, 99):
+        passed(gate, tries)
+        left = gate.snapshot()["remaining"]
+        assert passed(gate) == left
+        clock.advance(0.7 + tries % 7)
 
 
 def test_a_slow_limit_does_not_stay_cold() -> None:
@@ -117,6 +129,14 @@ def test_it_may_learn_to_warm_up_and_unlearn_it() -> None:
     assert passed(gate) == 0
     gate.reconfigure({})
     assert passed(gate) == 0
+
+
+def test_who_asks_each_call_what_it_costs_may_learn_it_too() -> None:
+    """The machine stays, and its bucket becomes one that warms up: who is in use is warm."""
+    gate = rate_limit("8/second", cost=lambda call: 1, clock=ManualClock())
+    passed(gate, 4)
+    gate.reconfigure({"warm_up": 4})
+    assert passed(gate) == 4
 
 
 def test_another_rate_goes_on_with_the_warm_up() -> None:

@@ -204,9 +204,13 @@ class Keys:
                 machine.aim = self.gone
                 del self.by_key[key]
         elif machine is not None:  # a key can be lost: one whose hash has changed
+            unused = False
             del self.by_key[key]
-            if not machine.unused():
-                self.by_key[key] = machine
+            try:
+                unused = machine.unused()
+            finally:
+                if not unused:
+                    self.by_key[key] = machine
 
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """A toll is not given back."""

@@ -98,7 +98,7 @@ class Warming(Meter):
 
     def left(self, now: float) -> int:
         used = self.used(now)
-        return max(0, int(self.size * self.part(now, self.begins(now)) - used + WHOLE), int(not used))
+        return max(int(self.size * self.part(now, self.begins(now)) - used + WHOLE), int(not used))
 
     def fresh(self, now: float) -> float:
         return self._reached(self.used(now), now, 0, self.began)

@@ -122,7 +122,7 @@ class Gcra:
     def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
         """A toll is not given back."""
 
-    def retarget(self, rate: Rate, burst: int | None, cost: int = 1) -> None:
+    def retarget(self, rate: Rate, burst: int | None, cost: int) -> None:
         """Another limit: the share that was spent stays spent.
 
         Nothing is called meanwhile, so a call finds all of the old limit or all of the new one.

@@ -1,0 +1,178 @@
+"""Work that can wait until an answer has gone out: figures that are written, a lease that is renewed.
+
+Rule 1: no thread is needed. Whoever has answered a call does what is due, within a budget; a process that was frozen finds
+        it due at its next call.
+Rule 2: where a process has time between its calls, one thread may do it when it is due: the keeper. It is not there before there
+        is a chore, and ends with the process.
+Rule 3: nothing here raises, and nobody waits: whoever finds the chores in another's hands goes on.
+Rule 4: a chore that raises is reported once, and has its turn again. One that takes longer than it may is not interrupted: the
+        others wait for the next turn.
+Rule 5: what is to be done at the end is done once, when the interpreter ends, or the platform asks the process to (SIGTERM).
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+
+from ._clock import SYSTEM
+from ._environment import text, word
+from ._fork import after_fork
+from ._mishaps import said
+from ._report import report_once
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..typing import Clock
+
+NEVER = float("inf")
+BUDGET = 0.05  # seconds that a call may spend on chores after its answer is ready
+MODES = ("auto", "on", "off")
+
+
+class Chore:
+    """Something that is done again and again."""
+
+    __slots__ = ("at_end", "do", "due", "every", "name")
+
+    def __init__(self, name: str, do: Callable[[], object], every: float, due: float, *, at_end: bool) -> None:
+        self.name: str = name
+        self.do: Callable[[], object] = do
+        self.every: float = every  # seconds
+        self.due: float = due
+        self.at_end: bool = at_end
+
+
+class Chores:
+    """The chores of one process. The one that is used is `CHORES`.
+
+    ``due`` is when the next one is: whoever has ended a call compares it with the clock, and calls `turn`.
+    """
+
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self.clock: Clock = clock
+        self.mode: str = "auto"
+        self.due: float = NEVER
+        self._chores: list[Chore] = []
+        self._forked()
+
+    def _forked(self) -> None:
+        """In a process that has just been forked: its parent's keeper is not here, and nobody has the chores in hand."""
+        self._lock = RLock()  # a signal may ask for the end on the thread that is doing them
+        self._busy = False
+        self._keeper: Any = None
+        self._registered = False
+
+    def add(self, name: str, do: Callable[[], object], *, every: float, at_end: bool = False) -> Callable[[], None]:
+        """Let *do* be called every so many seconds, *at_end* of the process too; call what comes back to stop.
+
+        It is to look after its own time-outs: a chore is not interrupted.
+        """
+        chore = Chore(name, do, every, self.clock.monotonic() + every, at_end=at_end)
+        with self._lock:
+            self._chores = [*self._chores, chore]
+            self._plan_locked()
+            if at_end and not self._registered:
+                self._registered = True
+                _at_end(self.end)
+        if self._keeps():
+            self._wake()
+
+        def stop() -> None:
+            with self._lock:
+                self._chores = [one for one in self._chores if one is not chore]
+                self._plan_locked()
+
+        return stop
+
+    def turn(self, budget: float = BUDGET) -> None:
+        """Do what is due, the longest overdue first, until *budget* is used up."""
+        with self._lock:
+            if self._busy:
+                return
+            self._busy = True
+        try:
+            began = self.clock.monotonic()
+            for chore in sorted(self._chores, key=lambda one: one.due):
+                now = self.clock.monotonic()
+                if chore.due > now or now - began > budget:
+                    break
+                chore.due = now + chore.every  # first: it may ask for an earlier turn
+                self._do(chore)
+        finally:
+            with self._lock:
+                self._busy = False
+                self._plan_locked()
+
+    def end(self) -> None:
+        """Do what is to be done at the end, once."""
+        chores, self._chores, self.due = self._chores, [], NEVER
+        for chore in chores:
+            if chore.at_end:
+                self._do(chore)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            chore.do()
+        except Exception as failure:
+            report_once(("chore", chore.name), f"{chore.name} raised {said(failure)}; it is tried again")
+
+    def _plan_locked(self) -> None:
+        self.due = min([one.due for one in self._chores], default=NEVER)
+
+    # -- the keeper --------------------------------------------------------------------------------------------------
+
+    def _keeps(self) -> bool:
+        """Whether a thread looks after the chores: not where the process is frozen between its calls."""
+        if self.mode != "auto":
+            return self.mode == "on"
+        frozen = text("AWS_LAMBDA_RUNTIME_API") and not text("AWS_LAMBDA_MAX_CONCURRENCY")
+        return not frozen and word("SVCGOV_KEEPER", MODES, "auto") != "off"
+
+    def _wake(self) -> None:
+        """Let the keeper look again; begin one if there is none."""
+        from threading import Event, Thread
+
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = Event()
+                Thread(target=self._keep, args=(self._keeper,), name="svcgov-keeper", daemon=True).start()
+            self._keeper.set()
+
+    def _keep(self, woken: Any) -> None:
+        while True:
+            with self._lock:
+                if not self._chores:
+                    self._keeper = None
+                    return
+                left = self.due - self.clock.monotonic()
+            woken.wait(max(0.0, min(left, 3600.0)))
+            woken.clear()
+            if self.clock.monotonic() >= self.due:
+                self.turn(NEVER)
+
+
+def _at_end(end: Callable[[], None]) -> None:
+    """Call *end* when the interpreter ends, and when the platform asks it to, where nobody else listens to that."""
+    import atexit
+    import os
+    import signal
+
+    atexit.register(end)
+
+    def asked(number: int, frame: object) -> None:
+        end()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    try:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, asked)
+    except ValueError:  # on another thread than the main one nobody can listen
+        pass
+
+
+CHORES = Chores()
+after_fork(CHORES._forked)

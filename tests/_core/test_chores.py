@@ -1,0 +1,256 @@
+"""Work that can wait: done after answers, by a keeper, and at the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from _worlds import in_child
+from svcgov._core import _chores
+from svcgov._core._chores import NEVER, Chores
+from svcgov.testing import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time by hand."""
+    return ManualClock()
+
+
+@pytest.fixture
+def chores(clock: ManualClock) -> Chores:
+    """Chores that no thread looks after."""
+    made = Chores(clock)
+    made.mode = "off"
+    return made
+
+
+class Done:
+    """What was done, and when."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.log: list[tuple[str, float]] = []
+
+    def by(self, name: str, takes: float = 0.0) -> Callable[[], None]:
+        """A chore that writes down its name."""
+
+        def do() -> None:
+            self.log.append((name, self.clock.monotonic()))
+            self.clock.advance(takes)
+
+        return do
+
+
+@pytest.fixture
+def done(clock: ManualClock) -> Done:
+    """Nothing yet."""
+    return Done(clock)
+
+
+def test_nothing_is_due_where_there_is_nothing_to_do(chores: Chores) -> None:
+    """Who has ended a call compares two numbers, and goes on."""
+    assert chores.due == NEVER
+    chores.turn()
+
+
+def test_a_chore_is_done_when_it_is_due(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """Not before, and again after as long."""
+    chores.add("beat", done.by("beat"), every=10)
+    for _ in range(5):
+        chores.turn()
+        clock.advance(5)
+    chores.turn()
+    assert done.log == [("beat", 10.0), ("beat", 20.0)]
+    assert chores.due == 30.0
+
+
+def test_after_a_freeze_it_is_done_once(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """What was missed is not made up for."""
+    chores.add("beat", done.by("beat"), every=10)
+    clock.freeze(1000)
+    chores.turn()
+    chores.turn()
+    assert done.log == [("beat", 1000.0)]
+
+
+def test_the_longest_overdue_comes_first_and_the_others_wait_when_the_time_is_used_up(
+    chores: Chores, clock: ManualClock, done: Done
+) -> None:
+    """A call spends so much on them, and no more than one chore beyond it."""
+    chores.add("slow", done.by("slow", takes=1.0), every=10)
+    chores.add("early", done.by("early", takes=0.02), every=5)
+    chores.add("late", done.by("late"), every=11)
+    clock.advance(12)
+    chores.turn(0.05)
+    assert done.log == [("early", 12.0), ("slow", 12.02)]
+    chores.turn(0.05)
+    assert done.log[2:] == [("late", 13.02)]
+
+
+def test_a_chore_that_raises_is_reported_and_has_its_turn_again(
+    chores: Chores, clock: ManualClock, done: Done, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are done all the same."""
+
+    def broken() -> None:
+        done.by("broken")()
+        raise OSError("disk full")
+
+    chores.add("broken", broken, every=10)
+    chores.add("beat", done.by("beat"), every=10)
+    for _ in range(2):
+        clock.advance(10)
+        chores.turn()
+    assert [name for name, _ in done.log] == ["broken", "beat"] * 2
+    assert capsys.readouterr().err.count("broken raised OSError: disk full; it is tried again") == 1
+
+
+def test_nobody_does_them_twice_at_a_time(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """Whoever finds them in another's hands goes on, also in the same thread."""
+
+    def again() -> None:
+        done.by("again")()
+        clock.advance(10)
+        chores.turn()
+
+    chores.add("again", again, every=10)
+    clock.advance(10)
+    chores.turn()
+    assert len(done.log) == 1
+    chores.turn()
+    assert len(done.log) == 2
+
+
+def test_a_chore_that_is_stopped_is_done_no_more(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """And nothing is due for it."""
+    stop = chores.add("beat", done.by("beat"), every=10)
+    stop()
+    stop()
+    clock.advance(10)
+    chores.turn()
+    assert (done.log, chores.due) == ([], NEVER)
+
+
+def test_at_the_end_what_is_to_be_done_then_is_done_once(chores: Chores, done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else."""
+    ends: list[object] = []
+    monkeypatch.setattr(_chores, "_at_end", ends.append)
+    chores.add("beat", done.by("beat"), every=10)
+    chores.add("last", done.by("last"), every=10, at_end=True)
+    chores.add("words", done.by("words"), every=10, at_end=True)
+    assert ends == [chores.end]
+    chores.end()
+    chores.end()
+    assert [name for name, _ in done.log] == ["last", "words"]
+
+
+def test_a_keeper_does_them_when_they_are_due() -> None:
+    """No call has to come. It ends when there is nothing left to do."""
+    chores = Chores()
+    chores.mode = "on"
+    twice = threading.Event()
+    times: list[str] = []
+
+    def do() -> None:
+        times.append(threading.current_thread().name)
+        if len(times) == 2:
+            twice.set()
+
+    stop = chores.add("beat", do, every=0.01)
+    (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    assert twice.wait(5)
+    stop()
+    chores._keeper.set()
+    keeper.join(5)
+    assert not keeper.is_alive()
+    assert chores._keeper is None
+    assert set(times) == {"svcgov-keeper"}
+
+
+def test_one_keeper_looks_after_all() -> None:
+    """Another chore wakes it, if it is due earlier."""
+    chores = Chores()
+    chores.mode = "on"
+    woken = threading.Event()
+    stops = [chores.add("slow", lambda: None, every=1000), chores.add("fast", woken.set, every=0.01)]
+    assert woken.wait(5)
+    keepers = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    assert len(keepers) == 1
+    for stop in stops:
+        stop()
+    chores._keeper.set()
+    keepers[0].join(5)
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        ({}, True),
+        ({"SVCGOV_KEEPER": "off"}, False),
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, False),
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_MAX_CONCURRENCY": "4"}, True),
+    ],
+)
+def test_a_process_that_is_frozen_between_its_calls_has_no_keeper(
+    environment: dict[str, str], kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread would be frozen with it."""
+    for name in ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_MAX_CONCURRENCY", "SVCGOV_KEEPER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Chores()._keeps() is kept
+
+
+def test_a_forked_child_has_no_keeper_yet(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """The chores are there, and nobody has them in hand."""
+    chores.add("beat", done.by("beat"), every=10)
+    chores._busy = True
+    chores._keeper = object()
+    chores._forked()
+    clock.advance(10)
+    chores.turn()
+    assert (chores._keeper, done.log) == (None, [("beat", 10.0)])
+
+
+ENDING = """
+import json, os, signal, sys, threading
+from svcgov._core._chores import CHORES
+CHORES.mode = "off"
+CHORES.add("last", lambda: print(json.dumps("last words"), flush=True), every=10, at_end=True)
+"""
+
+
+def test_the_end_of_the_interpreter_is_the_end() -> None:
+    """Last words are said."""
+    assert in_child(ENDING) == "last words"
+
+
+def test_a_process_that_is_asked_to_end_says_its_last_words_and_ends() -> None:
+    """As it would have, with the status of the signal."""
+    asked = ENDING + "os.kill(os.getpid(), signal.SIGTERM)"
+    code = f"""
+import json, subprocess, sys
+child = subprocess.run([sys.executable, "-c", {asked!r}], capture_output=True, text=True)
+print(json.dumps([child.stdout.split("\\n")[0], child.returncode]))
+"""
+    assert in_child(code) == ['"last words"', -signal.SIGTERM]
+
+
+def test_who_listens_already_goes_on_listening() -> None:
+    """A server has its own way to end; the interpreter's end is ours then."""
+    listening = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
+    assert in_child(listening + ENDING + "\nos.kill(os.getpid(), signal.SIGTERM)") == "last words"
+
+
+def test_another_thread_than_the_main_one_cannot_listen() -> None:
+    """It is not an error to try."""
+    code = ENDING.replace("CHORES.add(", "add = lambda: CHORES.add(") + "\nt = threading.Thread(target=add); t.start(); t.join()"
+    assert in_child(code) == "last words"
