@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from _worlds import AsyncWorld, Facts, World
 from svcgov._core import _environment, _report
+from svcgov._core._chores import CHORES, NEVER
 from svcgov._core._environment import SERVICE, VERSION
 from svcgov._core._listeners import PROCESS
 from svcgov._core._meters import METERS
@@ -41,9 +42,11 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
     _environment._warned.clear()
     _report._said.clear()
+    CHORES.mode = "off"
     yield
     PROCESS._ears = ()
     METERS.each = ()
+    CHORES._chores, CHORES.due = [], NEVER
 
 
 @pytest.fixture

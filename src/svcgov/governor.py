@@ -182,9 +182,7 @@ class Governor(WaysIn):
 
         return ready(requires, scope=self.scope)
 
-    def govern(
-        self, client: C, /, *, target: str | None = None, policy: Policies = None, max_hold: Duration | None = 60.0
-    ) -> C:
+    def govern(self, client: C, /, *, target: str | None = None, policy: Policies = None, max_hold: Duration | None = 60.0) -> C:
         """Put policies around each request of *client*, in place, and return it.
 
         Args:

@@ -118,8 +118,9 @@ def test_a_retry_that_is_gone_is_let_go(clock: ManualClock) -> None:
 def test_a_retry_around_one_function_only_adds_to_its_own_count(clock: ManualClock) -> None:
     """As long as none of its calls can be part of another: with a second function around which it is, each is looked at."""
     budget, tally = made(clock), Tally()
-    budget.join(tally)
     tally.around(made)
+    assert not tally.watched
+    budget.join(tally)
     tally.around(made)
     assert not tally.watched
     tally.around(calls)

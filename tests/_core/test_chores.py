@@ -194,6 +194,7 @@ def test_one_keeper_looks_after_all() -> None:
     [
         ({}, True),
         ({"SVCGOV_KEEPER": "off"}, False),
+        ({"SVCGOV_KEEPER": "on", "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, True),
         ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, False),
         ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_MAX_CONCURRENCY": "4"}, True),
     ],

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from svcgov._core._meters import Attempt, Meters
+
+if TYPE_CHECKING:
+    import pytest
 
 ATTEMPT = Attempt(peer="payments", operation="GET", method="GET", status=200, error=None, took=0.1)
 
 
 def test_whoever_counts_is_told_until_he_stops() -> None:
     """In the order in which they began."""
-    meters, told = Meters(), []
+    meters = Meters()
+    told: list[tuple[str, Attempt]] = []
     stop = meters.add(lambda attempt: told.append(("one", attempt)))
     meters.add(lambda attempt: told.append(("other", attempt)))
     meters.tell(ATTEMPT)
@@ -22,7 +26,8 @@ def test_whoever_counts_is_told_until_he_stops() -> None:
 
 def test_one_that_raises_is_reported_once_and_the_others_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """And the attempt goes on."""
-    meters, told = Meters(), []
+    meters = Meters()
+    told: list[Attempt] = []
 
     def broken(attempt: Attempt) -> None:
         raise LookupError(attempt.peer)

@@ -11,6 +11,7 @@ import pytest
 
 import svcgov
 from svcgov import Governor
+from svcgov._core._chores import CHORES
 from svcgov._core._context import ATTEMPT, REPEATABLE, Identity, Invocation
 from svcgov.inbound import _arrival
 from svcgov.inbound._arrival import Came, arriving, came_by
@@ -160,3 +161,34 @@ def test_in_a_forked_child_nobody_is_looking() -> None:
     before = _arrival._lock
     _arrival._unlocked()
     assert _arrival._lock is not before
+
+
+def test_what_can_wait_is_done_when_the_answer_is_ready() -> None:
+    """Over every way in, whatever became of the call; and only when it is due."""
+    done: list[str] = []
+    chore = CHORES.add("beat", lambda: done.append("beat"), every=3600)
+    governor = Governor(service="orders")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def send(message: Any) -> None:
+        pass
+
+    def broken(event: Any, context: Any) -> None:
+        raise LookupError
+
+    def calls() -> None:
+        governor.handler(lambda event, context: None)({}, Context())
+        with pytest.raises(LookupError):
+            governor.handler(broken)({}, None)
+        asyncio.run(governor.asgi(app)({"type": "http", "headers": []}, None, send))
+        list(governor.wsgi(lambda environ, start_response: [b"done"])({}, lambda *_: None))
+
+    calls()
+    assert done == []
+    (one,) = CHORES._chores
+    one.every, one.due, CHORES.due = 0.0, 0.0, 0.0
+    calls()
+    assert done == ["beat"] * 4
+    chore()

@@ -9,6 +9,8 @@ import pytest
 
 from svcgov.inbound._operations import of_environ, of_scope
 
+from .test_health import Shop
+
 
 def orders() -> None:
     """An endpoint."""
@@ -41,3 +43,31 @@ def test_the_operation_of_an_asgi_request(scope: Any, operation: str) -> None:
 def test_the_operation_of_a_wsgi_request(environ: Any, operation: str) -> None:
     """Where the framework leaves it in the environment, or else the application; never the path."""
     assert of_environ(environ, "app") == operation
+
+
+class Trap:
+    """Something of a framework's that is not what it seems."""
+
+    @property
+    def path(self) -> str:
+        """Raises."""
+        raise LookupError
+
+    rule = path
+
+
+def test_what_raises_says_nothing() -> None:
+    """A call is worth more than the name of what was called."""
+    assert of_scope({"route": Trap()}, "app") == "app"
+    assert of_environ({"bottle.route": Trap()}, "app") == "app"
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_where_nobody_counts_and_nothing_is_logged_nobody_looks(interface: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call is answered, and that is all."""
+    monkeypatch.setenv("SVCGOV_LOG", "off")
+    looked: list[Any] = []
+    for name in ("asgi.of_scope", "wsgi.of_environ"):
+        monkeypatch.setattr(f"svcgov.inbound.{name}", lambda *given: looked.append(given))
+    assert Shop(interface).ask("/orders").status == 204
+    assert looked == []

@@ -14,9 +14,7 @@ from svcgov.telemetry._rates import SPANS, Rates
 def weighted(moments: list[float], now: float) -> dict[str, float]:
     """The rates by their definition, from all moments at which there was a call."""
     age = max(1.0, now - moments[0])
-    return {
-        name: sum(exp(-(now - at) / span) for at in moments) / span / (1 - exp(-age / span)) for name, span in SPANS.items()
-    }
+    return {name: sum(exp(-(now - at) / span) for at in moments) / span / (1 - exp(-age / span)) for name, span in SPANS.items()}
 
 
 @given(st.lists(st.floats(0, 1) | st.floats(0, 30) | st.floats(0, 5000), max_size=60), st.floats(0, 4000))

@@ -126,10 +126,10 @@ class Chores:
 
     def _keeps(self) -> bool:
         """Whether a thread looks after the chores: not where the process is frozen between its calls."""
-        if self.mode != "auto":
-            return self.mode == "on"
-        frozen = text("AWS_LAMBDA_RUNTIME_API") and not text("AWS_LAMBDA_MAX_CONCURRENCY")
-        return not frozen and word("SVCGOV_KEEPER", MODES, "auto") != "off"
+        mode = word("SVCGOV_KEEPER", MODES, "auto") if self.mode == "auto" else self.mode
+        if mode != "auto":
+            return mode == "on"
+        return not text("AWS_LAMBDA_RUNTIME_API") or bool(text("AWS_LAMBDA_MAX_CONCURRENCY"))
 
     def _wake(self) -> None:
         """Let the keeper look again; begin one if there is none."""

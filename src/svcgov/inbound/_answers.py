@@ -78,6 +78,6 @@ def _answer(status: int, reason: str, retry_after: float | None, more: Mapping[s
     return Answer(
         status=status,
         title=title,
-        headers=headers | more,
+        headers={**headers, **more},
         body=dumps({"title": title, "status": status, "reason": reason}),
     )

@@ -16,13 +16,14 @@ import functools
 from contextvars import copy_context
 
 from .._core._callable import kind_of, name_of
+from .._core._chores import CHORES, NEVER
 from .._core._listeners import PROCESS
 from .._core._report import report_once
 from ..errors import CallTimeoutError, DeadlineExceededError
 from ._answers import answer_to
 from ._arrival import came_by
 from ._near import ended_near
-from .invocation import begin, end, keep, restore
+from .invocation import begin, end, keep, restore, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,26 +72,28 @@ class Edge:
         self.target: Callable[..., Any] = governed if policies or pipeline.name is not None else fn
         self.name: str = name_of(fn)
         self._way = way
+        self._came, self._left_of = way.came, way.left_of
         self._identity = identity
-        self._log = log
+        self.log: Log = log
         self._clock = clock
 
     def begun(self, now: float, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Invocation, bool]:
         """Set the context of a call with these arguments; and whether its time is over already."""
-        way = self._way
         first = args[0] if args else next(iter(kw.values()), None)
         second = args[1] if len(args) > 1 else kw.get("context")
-        left = way.left_of(first, second)
-        invocation = begin(way.came, first, second, self._identity, now=now, left=left)
-        if not self._log.silent:
+        left = self._left_of(first, second)
+        invocation = begin(self._came, first, second, self._identity, now=now, left=left)
+        if not self.log.silent:
             came_by(invocation)  # before the function has changed it
         return invocation, left is not None and left <= 0
 
     def ended(self, invocation: Invocation, began: float, result: Any) -> None:
-        """It has returned: write it down."""
+        """It has returned: write it down, and do what can wait."""
         if PROCESS.heard:
             ended_near(self.name, self._clock, began)
-        if self._log.silent:
+        if CHORES.due != NEVER:
+            tidy()
+        if self.log.silent:
             return
         status = None
         try:
@@ -109,6 +112,8 @@ class Edge:
         self._line(invocation, error, began, None if answer is None else answer.status)
         if PROCESS.heard:
             ended_near(self.name, self._clock, began)
+        if CHORES.due != NEVER:
+            tidy()
         return None if answer is None else self._way.written(form, answer)
 
     def _cut_off(self, error: BaseException) -> bool:
@@ -117,12 +122,12 @@ class Edge:
 
     def _line(self, invocation: Invocation, error: BaseException | None, began: float, status: int | None) -> None:
         http = {"method": invocation.method or None, "path": invocation.path or None, "status": status}
-        end(self._log, invocation, error=error, began=began, ended=self._clock.monotonic(), operation=self.name, **http)
+        end(self.log, invocation, error=error, began=began, ended=self._clock.monotonic(), operation=self.name, **http)
 
 
 def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock: Clock, every: bool) -> Callable[..., Any]:
     """A plain function in the place of *fn*, which *run* calls."""
-    begun, ended, failed, name = edge.begun, edge.ended, edge.failed, edge.name
+    begun, ended, failed, name, log = edge.begun, edge.ended, edge.failed, edge.name, edge.log
 
     def call(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         now = clock.monotonic()
@@ -136,7 +141,8 @@ def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock:
             if answer is None:
                 raise
             return answer
-        ended(invocation, now, result)
+        if not log.silent or PROCESS._ears or CHORES.due != NEVER:
+            ended(invocation, now, result)
         return result
 
     @functools.wraps(fn)

@@ -12,11 +12,12 @@ Rule 5: who asks for the health of the service (`_health`), or for its figures (
 from __future__ import annotations
 
 from .._core._callable import name_of
+from .._core._chores import CHORES, NEVER
 from ..propagation.deadline import LENGTHS, among
 from ._answers import answer_to
 from ._arrival import Came
 from ._operations import of_scope
-from .invocation import begin, end, keep, named_like, named_request, no_loops, restore
+from .invocation import begin, end, keep, named_like, named_request, no_loops, restore, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def served(
                 ended = clock.monotonic() if out.ended is None else out.ended
                 operation = of_scope(scope, name)
                 end(log, invocation, error=error, began=began, ended=ended, operation=operation, **http)
+            if CHORES.due != NEVER:
+                tidy()
             restore(kept)
             del error  # its traceback holds this frame
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import update_wrapper
 
 from .._core._callable import origin_of
+from .._core._chores import BUDGET, CHORES
 from .._core._context import ATTEMPT, DEADLINE, INVOCATION, REPEATABLE
 from .._core._report import report_once
 from ..errors import ConfigError
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     class Log(Protocol):
         """Where a call is written down."""
 
-        @property
-        def silent(self) -> bool:
-            """Whether nothing is written."""
-            ...
+        silent: bool  # whether nothing is written
 
         def call(self, invocation: Invocation, *, error: BaseException | None, took: float, late: bool, **more: Any) -> None:
             """Write one line."""
@@ -57,6 +55,14 @@ def begin(
     if REPEATABLE.get() is not None:
         REPEATABLE.set(None)
     return invocation
+
+
+def tidy() -> None:
+    """The answer is ready: do what can wait, if it is due and there is time for it."""
+    now = CHORES.clock.monotonic()
+    if now >= CHORES.due:
+        deadline = DEADLINE.get()
+        CHORES.turn(BUDGET if deadline is None else min(BUDGET, deadline - now))
 
 
 def keep() -> list[Token[Any]]:

@@ -16,13 +16,14 @@ from contextvars import copy_context
 
 from .._core._call import Call as Called
 from .._core._callable import name_of
+from .._core._chores import CHORES, NEVER
 from .._core._context import NOWHERE
 from ..errors import DeadlineExceededError
 from ..propagation.deadline import NAMES, read
 from ._answers import answer_to
 from ._arrival import Came
 from ._operations import of_environ
-from .invocation import begin, end, named_like, named_request, no_loops
+from .invocation import begin, end, named_like, named_request, no_loops, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class Call:
     def _start(self, status: str, headers: Any, *more: Any) -> Any:
         """What the application calls to begin its answer."""
         self._status = int(status[:3])
+        if not self._log.silent:
+            self._name = of_environ(self._environ, self._name)  # Flask takes it away again at the end
         return self._start_response(status, headers, *more)
 
     def _broken(self, error: BaseException, *, answered: bool) -> list[bytes]:
@@ -179,6 +182,8 @@ class Call:
                 http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
                 ended, operation = self._clock.monotonic(), of_environ(self._environ, self._name)
                 end(self._log, self._invocation, error=error, began=self._began, ended=ended, operation=operation, **http)
+            if CHORES.due != NEVER:
+                self._context.run(tidy)
 
 
 def came(environ: dict[str, Any], _: object) -> Came:

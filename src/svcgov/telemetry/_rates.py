@@ -30,6 +30,13 @@ class Rates:
             self._fold(now)
         self._pending += 1
 
+    def copy(self) -> Rates:
+        """Another one, as this one is now."""
+        other = Rates(self._born)
+        other._at, other._pending = self._at, self._pending
+        other._m1, other._m5, other._m15 = self._m1, self._m5, self._m15
+        return other
+
     def read(self, now: float) -> dict[str, float]:
         """Calls per second at the moment *now*: ``m1``, ``m5`` and ``m15``."""
         passed, age = max(0.0, now - self._at), max(_TOGETHER, now - self._born)

@@ -58,14 +58,20 @@ class AccessLog:
         self._clock = clock
         self._to = word("SVCGOV_LOG", WORDS, "")
         self._logger: Any = None
-        self.meter: Callable[..., object] | None = None
+        self._meter: Callable[..., object] | None = None
+        self.silent: bool = self._to == "off"  # whether nothing is written, and nobody counts
         if self._to == "structlog":
             self._structlog(__import__("structlog"))
 
     @property
-    def silent(self) -> bool:
-        """Whether nothing is written, and nobody counts."""
-        return self._to == "off" and self.meter is None
+    def meter(self) -> Callable[..., object] | None:
+        """Who counts the calls, beside the line that is written."""
+        return self._meter
+
+    @meter.setter
+    def meter(self, meter: Callable[..., object] | None) -> None:
+        self._meter = meter
+        self.silent = self._to == "off" and meter is None
 
     def call(
         self,

@@ -22,7 +22,8 @@ metric                           unit          what was counted since the line b
 
 Their only dimension is ``service``: every further one is a metric of its own to pay for.
 
-Rule 1: the first call has a line, since many a process never sees a second one; then there is at most one a minute.
+Rule 1: the first call has a line, since many a process never sees a second one; then there is at most one a minute, and what is
+        left is written at the end of the process, where there is one.
 Rule 2: what could not be told is told with the next line: all counts are of what came since the last line that was written.
 Rule 3: where a call has less than 5 ms left there is no line. After one that took longer than that, or raised, there is none for
         ten minutes. Both are counted.
@@ -79,6 +80,20 @@ class Emf:
                 return
             self._due = now + INTERVAL
             self._write(now)
+        except Exception as failure:
+            self._rest(now, f"raised {failure!r}")
+        finally:
+            self._writing.release()
+
+    def flush(self) -> None:
+        """Write what has been counted since the last line, if anything has: nobody calls any more, or the process ends."""
+        now = self._clock.monotonic()
+        if now + INTERVAL < self._due or not self._writing.acquire(blocking=False):
+            return  # it costs too much for now, or is being done
+        try:
+            if any(count != self._counts.get(name, 0) for name, count in self._read()[0].items()):
+                self._due = now + INTERVAL
+                self._write(now)
         except Exception as failure:
             self._rest(now, f"raised {failure!r}")
         finally:

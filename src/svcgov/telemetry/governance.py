@@ -46,7 +46,7 @@ def snapshot(recorder: Recorder, identity: Identity) -> dict[str, Any]:
 
 
 def _call(one: Reading) -> dict[str, Any]:
-    return {**one.snapshot(), **{name: one.durations.quantile(q) for name, q in QUANTILES.items()}}
+    return {**one.snapshot(), **dict(zip(QUANTILES, one.durations.quantiles(QUANTILES.values()), strict=True))}
 
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:

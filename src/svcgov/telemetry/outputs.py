@@ -15,6 +15,7 @@ Rule 2: with no output on there is no recorder.
 
 from __future__ import annotations
 
+from .._core._chores import CHORES
 from .._core._environment import text, word
 from ..errors import ConfigError
 from .recorder import Recorder
@@ -57,9 +58,10 @@ class Outputs:
         self._identity = identity
         self._emf: Emf | None = None
         if word == "emf":
-            from .emf import Emf
+            from .emf import INTERVAL, Emf
 
             self._emf = Emf(self.recorder)
+            self._stop = CHORES.add("emf", self._emf.flush, every=INTERVAL, at_end=True)
 
     def called(self, invocation: Invocation, **how: Any) -> None:
         """A call has come in, and has ended; *how* is what `Recorder.called` takes."""
@@ -69,9 +71,10 @@ class Outputs:
 
     def pages(self, prefix: str) -> Mapping[str, tuple[str, Callable[[], str]]]:
         """What is shown at which path: the type of its content, and what makes it."""
-        from . import governance, prometheus
+        from . import easeagent, governance, prometheus
 
         return {
             f"{prefix}/metrics": (prometheus.CONTENT_TYPE, lambda: prometheus.text(self.recorder)),
             f"{prefix}/governance": ("application/json", lambda: governance.text(self.recorder, self._identity)),
+            f"{prefix}/easeagent": ("application/json", lambda: easeagent.text(self.recorder)),
         }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SPELLED = {"s": "_seconds", "1": "_ratio", "By": "_bytes"}
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
-_LE = tuple(f"{bound:g}" if bound != int(bound) else f"{bound:.1f}" for bound in COARSE)
+_LE = (*(str(bound) for bound in COARSE), "+Inf")
 
 
 def text(recorder: Recorder) -> str:
@@ -48,18 +48,19 @@ def _family(metric: Metric, samples: Samples) -> Iterator[str]:
 
 def _histogram(name: str, labels: Labels, value: Histogram) -> Iterator[str]:
     written = _written(labels)
-    for le, count in zip((*_LE, "+Inf"), (*value.coarse(), value.count), strict=True):
-        yield f"{name}_bucket{_braced(written, le)} {count}\n"
-    yield f"{name}_sum{_braced(written)} {_number(value.total)}\n{name}_count{_braced(written)} {value.count}\n"
+    start = f"{name}_bucket{{{written}," if written else f"{name}_bucket{{"
+    for le, count in zip(_LE, (*value.coarse(), value.count), strict=True):
+        yield f'{start}le="{le}"}} {count}\n'
+    braced = _braced(written)
+    yield f"{name}_sum{braced} {_number(value.total)}\n{name}_count{braced} {value.count}\n"
 
 
 def _written(labels: Labels) -> str:
     return ",".join(f'{key.replace(".", "_")}="{value.translate(_ESCAPES)}"' for key, value in labels.items() if value)
 
 
-def _braced(written: str, le: str = "") -> str:
-    both = ",".join(one for one in (written, f'le="{le}"' if le else "") if one)
-    return f"{{{both}}}" if both else ""
+def _braced(written: str) -> str:
+    return f"{{{written}}}" if written else ""
 
 
 def _number(value: float) -> str:

@@ -83,20 +83,30 @@ class Series:
 
 
 class Reading:
-    """What one series had counted at one moment."""
+    """What one series had counted at one moment.
 
-    __slots__ = ("durations", "labels", "late", "rates")
+    Attributes:
+        labels: the values of the labels by their names, the empty string where there is none.
+        durations, late: as in `Series`.
+    """
+
+    __slots__ = ("_now", "_rates", "durations", "labels", "late")
 
     def __init__(self, series: Series, now: float) -> None:
         self.labels: dict[str, str] = dict(zip(LABELS, series.labels, strict=True))
         self.durations: Histogram = series.durations.copy()
         self.late: int = series.late
-        self.rates: dict[str, float] = series.rates.read(now)
+        self._rates = series.rates.copy()
+        self._now = now
+
+    def rates(self) -> dict[str, float]:
+        """Calls per second: ``m1``, ``m5`` and ``m15``."""
+        return self._rates.read(self._now)
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values: the labels that there are, ``rates`` in calls per second, ``late``, and the ``durations``."""
         known = {name: value for name, value in self.labels.items() if value}
-        return {**known, "late": self.late, "rates": self.rates, "durations": self.durations.snapshot()}
+        return {**known, "late": self.late, "rates": self.rates(), "durations": self.durations.snapshot()}
 
 
 class Recorder:

@@ -1,0 +1,163 @@
+"""Which outputs are on: none, unless somebody asks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from _worlds import in_child
+from svcgov import Governor, Pipeline
+from svcgov._core._listeners import PROCESS
+from svcgov._core._meters import METERS
+from svcgov.errors import ConfigError
+from svcgov.testing import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from svcgov.telemetry.recorder import Recorder
+
+
+def handled(governor: Governor, error: Exception | None = None) -> Callable[[Any, Any], Any]:
+    """A handler of this governor's."""
+
+    @governor.handler
+    def orders(event: Any, context: Any) -> Any:
+        if error is not None:
+            raise error
+        return event
+
+    return orders
+
+
+def recorder_of(governor: Governor) -> Recorder:
+    """What counts for it."""
+    assert governor._outputs is not None
+    return governor._outputs.recorder
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """An application that says nothing."""
+
+
+def test_nothing_is_counted_unless_somebody_asks() -> None:
+    """No listener, no meter, no recorder: a call has nobody to tell."""
+    governor = Governor(service="shop")
+    handled(governor)({}, None)
+    governor.asgi(app)
+    governor.govern(httpx2.Client(), target="payments")
+    assert (governor._outputs, PROCESS.heard, METERS.each) == (None, False, ())
+
+
+def test_what_is_off_is_not_even_loaded() -> None:
+    """A cold start does not pay for it."""
+    code = """
+import json, sys
+import svcgov
+
+@svcgov.handler(service="shop")
+def orders(event, context):
+    pass
+
+orders({}, None)
+print(json.dumps([*sys.modules]))
+"""
+    loaded = in_child(code)
+    assert not {f"svcgov.telemetry.{name}" for name in ("recorder", "metrics", "outputs", "emf")} & set(loaded)
+    assert "svcgov.telemetry.access_log" in loaded
+
+
+@pytest.mark.parametrize("word", ["emf", "prometheus"])
+def test_a_word_in_the_environment_lets_every_way_in_count(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the log off too."""
+    monkeypatch.setenv("SVCGOV_METRICS", word)
+    monkeypatch.setenv("SVCGOV_LOG", "off")
+    governor = Governor(service="shop")
+    handled(governor)({}, None)
+    (one,) = recorder_of(governor).series()
+    assert one.labels["operation"].endswith("handled.<locals>.orders")
+    assert (one.labels["service"], one.labels["kind"], one.labels["outcome"]) == ("shop", "direct", "ok")
+
+
+def test_a_client_lets_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that only calls others has figures as well."""
+    monkeypatch.setenv("SVCGOV_METRICS", "prometheus")
+    governor = Governor(service="shop")
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(204)))
+    governor.govern(client, target="payments", policy=Pipeline()).get("http://payments.test/charge?token=secret")
+    (one,) = recorder_of(governor).series()
+    known = {name: value for name, value in one.labels.items() if value}
+    assert known == {
+        "direction": "out",
+        "kind": "http",
+        "service": "shop",
+        "operation": "GET",
+        "peer": "payments",
+        "outcome": "ok",
+        "method": "GET",
+        "status": "204",
+    }
+
+
+def test_what_was_governed_before_the_first_output_is_counted_from_then_on() -> None:
+    """Whatever the order in which a module is written."""
+    governor = Governor(service="shop")
+    handler = handled(governor)
+    governor.asgi(app, metrics="/-")
+    handler({}, None)
+    assert len(recorder_of(governor).series()) == 1
+
+
+def test_off_is_off_whatever_the_code_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the operator who wants it so."""
+    monkeypatch.setenv("SVCGOV_METRICS", "off")
+    governor = Governor(service="shop")
+    governor.asgi(app, metrics="/-")
+    assert (governor._outputs, PROCESS.heard) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("otel", "one of emf, prometheus, off (otel is not there yet)"), ("statsd", "one of emf, prometheus, off")],
+)
+def test_a_word_that_is_none_is_an_error_at_once(word: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the first edge is made, not when the first figure is missed."""
+    monkeypatch.setenv("SVCGOV_METRICS", word)
+    with pytest.raises(ConfigError) as caught:
+        handled(Governor())
+    assert str(caught.value) == f"SVCGOV_METRICS: expected {expected}, got '{word}'"
+
+
+def test_emf_writes_a_line_at_the_end_of_a_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the line of the call itself."""
+    monkeypatch.setenv("SVCGOV_METRICS", "emf")
+    monkeypatch.setenv("SVCGOV_LOG", "json")
+    governor = Governor(service="shop", clock=ManualClock())
+    handler = handled(governor)
+    assert [handler(number, None) for number in (1, 2)] == [1, 2]
+    log, figures, again = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (log["event"], again["event"]) == ("svcgov.call", "svcgov.call")
+    assert figures["faas.invocations"] == 1
+
+
+@pytest.mark.parametrize("error", [None, LookupError("mine")])
+def test_an_output_that_raises_changes_no_call(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is reported once, the line of the call is written, and the author's error is the author's."""
+    monkeypatch.setenv("SVCGOV_METRICS", "emf")
+    governor = Governor(service="shop")
+    handler = handled(governor, error)
+    recorder_of(governor).called = lambda *args, **how: [][0]  # type: ignore[method-assign]
+    for _ in range(2):
+        if error is None:
+            assert handler(1, None) == 1
+        else:
+            with pytest.raises(LookupError, match="mine"):
+                handler(1, None)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert err.count("the end of a call could not be logged: IndexError") == 1
