@@ -27,6 +27,15 @@ def circuit(clock: ManualClock, **given: Any) -> Any:
     return circuit_breaker(**{"clock": clock, "open_jitter": 0.0, **given}).machine
 
 
+@pytest.mark.parametrize("variant", [Circuit, LockedCircuit])
+def test_it_is_the_variant_that_the_interpreter_needs(
+    variant: type[Circuit], clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a lock for every outcome, or without."""
+    monkeypatch.setattr(module, "LOCKED", lambda: variant is LockedCircuit)
+    assert type(circuit(clock)) is variant
+
+
 def test_a_closed_circuit_is_not_asked(clock: ManualClock) -> None:
     """Its permit is free for the taking."""
     assert circuit(clock).free is not None
@@ -53,6 +62,19 @@ def test_a_failure_ends_the_calm_for_one_turn_of_the_window(clock: ManualClock) 
         machine.settle(machine.free, None, 0.0)
     machine.settle(machine.free, None, 0.0)
     assert machine.calm is machine.free
+
+
+def test_past_the_minimum_a_clean_outcome_needs_no_lock(clock: ManualClock) -> None:
+    """It can only lower a rate: it is written down, and judged by nobody."""
+    gate = circuit_breaker(clock=clock, window=100, min_calls=5)
+    machine = Circuit(gate, gate.settings)
+    for _ in range(5):
+        machine.settle(machine.free, None, 0.0)
+    with machine.lock:  # whoever would want it now would put its outcome aside
+        for _ in range(20):
+            machine.settle(machine.free, None, 0.0)
+        assert machine.returns == []
+    assert machine.counts() == (25, 0, 0, 0)
 
 
 def test_a_permit_of_another_term_is_another_object(clock: ManualClock) -> None:

@@ -191,9 +191,10 @@ def test_a_late_failure_does_not_open_a_circuit_that_is_closed_again(clock: Manu
     assert gate.snapshot()["failed"] == 0
 
 
-def test_consecutive_failures_open_it(world: World) -> None:
+@pytest.mark.parametrize("window", [100, "10m"])
+def test_consecutive_failures_open_it(window: Any, world: World) -> None:
     """Three in a row, however good the rate; a success in between starts the count anew."""
-    gate = breaker(world.clock, window=100, consecutive_failures=3)
+    gate = breaker(world.clock, window=window, consecutive_failures=3)
     call = world.governed(gate, *["good"] * 50, OSError(), OSError(), "good", OSError())
     for _ in range(50):
         call()

@@ -148,6 +148,39 @@ def test_another_window_starts_failures_in_a_row_anew(world: World) -> None:
     assert [fact.calls for fact in heard.of(ThresholdExceeded)] == [2, 2, 2]
 
 
+def test_an_observer_tells_anew_what_the_first_outcome_of_a_window_shows(world: World, facts: Facts) -> None:
+    """After other settings, and after a snapshot: what it told before was of other calls."""
+    gate = breaker(world.clock, mode="observe", consecutive_failures=1)
+    gate.listen(facts, ThresholdExceeded)
+    call = world.governed(gate, OSError())
+    for change in (dict, lambda: gate.reconfigure({"window": "10s"}), gate.restored, lambda: gate.reconfigure({"window": 9})):
+        change()
+        call.fails(OSError, times=2)
+    assert [fact.calls for fact in facts.of(ThresholdExceeded)] == [1, 1, 1, 1]
+
+
+def test_equal_settings_leave_it_calm(world: World) -> None:
+    """A healthy call goes on to cost nothing."""
+    gate = breaker(world.clock)
+    call = world.governed(gate, "good")
+    for _ in range(4):
+        call()
+    gate.reconfigure({})
+    assert gate.machine.calm is gate.machine.free
+
+
+def test_after_a_reset_it_is_as_new(clock: ManualClock) -> None:
+    """Closed, with nothing counted, no refusal either; and to open it by hand answers as pybreaker does."""
+    gate = breaker(clock)
+    assert gate.open() is True
+    with pytest.raises(CircuitOpenError), gate:
+        pass
+    gate.reset()
+    assert gate.snapshot() == breaker(clock).snapshot()
+    assert gate.current_state == "closed"
+    assert gate.machine.free is not None
+
+
 def test_a_reconfiguration_with_equal_settings_changes_nothing(world: World) -> None:
     """It is the identity."""
     gate = breaker(world.clock, window=10)

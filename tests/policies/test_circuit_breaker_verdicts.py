@@ -84,10 +84,12 @@ def test_ignore_wins_over_on(world: World) -> None:
 def test_an_error_that_is_not_meant_is_an_answer(world: World) -> None:
     """With ``on=OSError`` a KeyError counts as a success: the dependency has answered."""
     gate = breaker(world.clock, on=OSError)
-    call = world.governed(gate, KeyError("a"))
+    call = world.governed(gate, *[KeyError("a")] * 10, ConnectionError())
     call.fails(KeyError, times=10)
     assert gate.snapshot()["calls"] == 4
     assert gate.snapshot()["failed"] == 0
+    call.fails(ConnectionError)
+    assert gate.snapshot()["failed"] == 1
 
 
 @pytest.mark.parametrize("inner", ["bulkhead", "rate_limit", "circuit_breaker", "deadline"])

@@ -196,6 +196,7 @@ def test_a_fork_keeps_what_was_learned_and_voids_what_is_under_way(state: str, w
     assert machine.term is not term
     assert machine.lock is not lock
     assert not machine.tickets.out
+    assert machine.returns == []
     counts = machine.counts()
     if permit is not None:
         machine.settle(permit, OSError(), 0.0)
@@ -231,6 +232,32 @@ def test_a_snapshot_keeps_the_state_and_forgets_the_counts(state: str, world: Wo
             machine.settle(machine.admit(3.0), None, 3.0)
         assert machine.state == "ramping"
     assert [fact.after for fact in facts.of(CircuitChanged)] == (["ramping"] if state == "half-open" else [])
+
+
+@pytest.mark.usefixtures("_either")
+def test_a_closed_circuit_is_not_asked_in_a_child_either(world: World) -> None:
+    """Its permit is free for the taking, and another one than in the parent."""
+    machine: Any = circuit_breaker(clock=world.clock).machine
+    before = machine.free
+    machine.forked()
+    assert machine.free is not None
+    assert machine.free is not before
+
+
+@pytest.mark.usefixtures("_either")
+def test_a_window_of_time_begins_anew_with_a_snapshot(world: World) -> None:
+    """What comes in from then on is there for as long as was said."""
+    gate = circuit_breaker(window="10s", clock=world.clock)
+    call = world.governed(gate, None)
+    call()
+    world.clock.advance(1000.7)
+    gate.restored()
+    assert gate.snapshot()["calls"] == 0
+    call()
+    world.clock.advance(9.9)
+    assert gate.snapshot()["calls"] == 1
+    world.clock.advance(0.2)
+    assert gate.snapshot()["calls"] == 0
 
 
 @pytest.mark.usefixtures("_either")

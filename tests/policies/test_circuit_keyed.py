@@ -136,6 +136,7 @@ def test_the_hand_on_the_whole_says_for_how_long(clock: ManualClock) -> None:
     clock.advance(0.2)
     assert (gate.would_admit(), gate.of("known").would_admit()) == (True, True)
     gate.of("known").open(for_=2)
+    assert not gate.of("known").would_admit()
     clock.advance(2)
     assert gate.of("known").would_admit()
 
@@ -223,10 +224,14 @@ def test_other_settings_reach_every_key(world: World) -> None:
 def test_a_key_is_there_from_the_beginning_or_never(wrong: Any, clock: ManualClock) -> None:
     """There is no telling which circuit would be whose."""
     gate = breaker(clock)
-    with pytest.raises(ConfigError, match="key"):
+    with pytest.raises(ConfigError) as refused:
         gate.reconfigure({"key": wrong})
-    with pytest.raises(ConfigError, match="none, as it was made with"):
+    assert (refused.value.path, refused.value.value) == ("circuit_breaker.key", wrong)
+    assert (refused.value.expected == "a key, as it was made with") is (wrong is None)
+    with pytest.raises(ConfigError) as refused:
         circuit_breaker(clock=clock).reconfigure({"key": first})
+    assert (refused.value.path, refused.value.value) == ("circuit_breaker.key", first)
+    assert refused.value.expected == "none, as it was made with"
     gate.reconfigure({"key": "arg:key"})
 
 

@@ -47,7 +47,9 @@ def test_it_is_calm_all_the_same(world: World) -> None:
     assert gate.snapshot()["failed"] == 1
 
 
-def test_a_raising_function_is_reported_and_its_outcome_ignored(world: World, facts: Facts) -> None:
+def test_a_raising_function_is_reported_and_its_outcome_ignored(
+    world: World, facts: Facts, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The result stands, and nothing is counted."""
 
     def broken(result: object) -> bool:
@@ -58,7 +60,10 @@ def test_a_raising_function_is_reported_and_its_outcome_ignored(world: World, fa
     call = world.governed(gate, "answer")
     assert [call() for _ in range(3)] == ["answer"] * 3
     assert gate.snapshot()["calls"] == 0
-    assert [fact.setting for fact in facts.of(PredicateFailed)] == ["on_result"]
+    error = "RuntimeError: broken predicate"
+    assert [(fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [("on_result", error)]
+    line = f"svcgov: circuit_breaker.on_result raised {error}; the outcome was ignored (said once)\n"
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize("order", ["outermost", "innermost", "between"])

@@ -68,7 +68,17 @@ def test_a_setting_that_cannot_be_is_refused(given: dict[str, Any], place: str, 
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [(30, 30), ("30s", 30.0), (seconds(30), 30.0), (timedelta(seconds=30), 30.0), ("PT1M", 60.0), ("100ms", 0.1), ("1h", 3600.0)],
+    [
+        (1, 1),
+        (100_000, 100_000),
+        (30, 30),
+        ("30s", 30.0),
+        (seconds(30), 30.0),
+        (timedelta(seconds=30), 30.0),
+        ("PT1M", 60.0),
+        ("100ms", 0.1),
+        ("1h", 3600.0),
+    ],
 )
 def test_a_window_is_calls_or_time(given: Any, read: float) -> None:
     """A whole number is calls; everything that says a unit is time."""

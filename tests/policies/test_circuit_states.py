@@ -182,7 +182,7 @@ class Changes(pybreaker.CircuitBreakerListener):
         self.heard.append((old_state.name, new_state.name))
 
 
-def test_to_pybreaker_all_states_are_one_of_its_three(clock: ManualClock) -> None:
+def test_to_pybreaker_all_states_are_one_of_its_three(clock: ManualClock, capsys: pytest.CaptureFixture[str]) -> None:
     """What refuses is open, what admits is closed; a change between two that look the same to it is none."""
     listener = Changes()
     gate = breaker(clock, mode="observe", listeners=[listener])
@@ -193,3 +193,8 @@ def test_to_pybreaker_all_states_are_one_of_its_three(clock: ManualClock) -> Non
     gate.open()
     gate.close()
     assert listener.heard == [("closed", "open"), ("open", "closed")]
+    gate.force_open()
+    with pytest.raises(CircuitOpenError), gate:
+        pass  # of a refusal it is not told either
+    assert listener.heard[2:] == [("closed", "open")]
+    assert capsys.readouterr().err == ""

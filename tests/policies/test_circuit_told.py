@@ -132,10 +132,11 @@ def test_one_that_was_refused_holds_no_place(clock: ManualClock) -> None:
     gate = breaker(clock, half_open_calls=1, half_open_max_wait=60)
     gate.half_open()
     gate.machine.admit(0.0)
-    for _ in range(5):
+    for now in (10.0, 20.0, 30.0, 40.0, 50.0):
+        clock.advance(10)
         with pytest.raises(CircuitOpenError):
-            gate.machine.admit(0.0)
-    clock.advance(60)
+            gate.machine.admit(now)
+    clock.advance(10)
     assert gate.would_admit()
     gate.machine.admit(60.0)
 

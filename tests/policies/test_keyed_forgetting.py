@@ -173,6 +173,23 @@ def test_what_comes_by_while_one_is_forgotten_makes_and_forgets_none(clock: Manu
     assert list(gate.machine.by_key) == ["b", "c"]
 
 
+def test_two_first_calls_of_a_key_at_once_get_one_gate(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one was faster, and took the last room: the first one finds its gate there, and nothing is ungoverned."""
+    gate = desks(clock, max_keys=1)
+    make = Desks.gate_for
+
+    def slowly(self: Desks, key: Any) -> Room:
+        room = make(self, key)
+        monkeypatch.setattr(Desks, "gate_for", make)
+        gate.machine.admit_key("a", 0.0)
+        return room
+
+    monkeypatch.setattr(Desks, "gate_for", slowly)
+    with pytest.raises(BulkheadFullError):
+        gate.machine.admit_key("a", 0.0)
+    assert gate.machine.figures() == {"keys": 1, "keys_overflow": 0}
+
+
 def test_all_keys_are_looked_at_when_there_shall_be_fewer(clock: ManualClock) -> None:
     """The one that can be spared is the very last, and nothing could be before."""
     gate = desks(clock, max_keys=3 * LOOKS)

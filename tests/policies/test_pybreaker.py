@@ -146,6 +146,26 @@ def test_every_way_to_call_counts(way: str, clock: ManualClock) -> None:
     assert breaker.current_state == "closed"
 
 
+def test_call_hands_on_all_arguments(clock: ManualClock) -> None:
+    """Those with names too, whether the breaker has to see the call or not."""
+
+    def answer(number: int, *, plus: int) -> int:
+        return number + plus
+
+    async def later(number: int, *, plus: int) -> int:
+        return number + plus
+
+    for breaker in (made(clock), made(clock, key="arg:number"), made(clock, when=bool)):
+        assert breaker.call(answer, 1, plus=2) == 3
+        assert asyncio.run(breaker.call_async(later, 1, plus=2)) == 3
+
+
+def test_its_object_for_the_state_knows_its_breaker(clock: ManualClock) -> None:
+    """As those of pybreaker's own do."""
+    breaker = made(clock)
+    assert breaker.state._breaker is breaker
+
+
 def test_call_async_is_for_asyncio(clock: ManualClock) -> None:
     """pybreaker's own is for tornado."""
     breaker = made(clock)
@@ -232,8 +252,9 @@ class Package:
     class CircuitRedisStorage:
         """Its storage in Redis."""
 
-        def __init__(self, state: str) -> None:
+        def __init__(self, state: str, *, namespace: str = "") -> None:
             self.state = state
+            self.namespace = namespace
 
 
 def test_what_is_not_installed_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +269,7 @@ def test_what_is_not_installed_stays_away(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_tornado_is_loaded_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not when it is found."""
+    """And not when it is found; Redis is not there."""
     module: Any = type("module", (Package,), {})
     monkeypatch.setattr(_pybreaker, "find_spec", lambda name: name == "tornado")
     _pybreaker.mend(module, ("redis", "tornado"))
@@ -264,13 +285,16 @@ def test_redis_is_loaded_with_the_first_storage(monkeypatch: pytest.MonkeyPatch)
     """Which puts the original in place again."""
     module: Any = type("module", (Package,), {"CircuitRedisStorage": type("Storage", (Package.CircuitRedisStorage,), {})})
     original = module.CircuitRedisStorage.__init__
-    monkeypatch.setattr(_pybreaker, "find_spec", lambda name: True)
-    _pybreaker.mend(module, ("redis",))
+    monkeypatch.setattr(_pybreaker, "find_spec", lambda name: name == "redis")
+    _pybreaker.mend(module, ("tornado", "redis"))
+    assert not module.HAS_TORNADO_SUPPORT
     assert module.HAS_REDIS_SUPPORT
     assert module.CircuitRedisStorage.__init__ is not original
-    assert module.CircuitRedisStorage("open").state == "open"
+    storage = module.CircuitRedisStorage("open", namespace="orders")
+    assert (storage.state, storage.namespace) == ("open", "orders")
     assert module.CircuitRedisStorage.__init__ is original
     assert module.Redis.__module__.startswith("redis")
+    assert module.Pipeline.__module__.startswith("redis")
     assert issubclass(module.RedisError, Exception)
 
 

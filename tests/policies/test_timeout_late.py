@@ -169,7 +169,9 @@ def test_a_late_error_of_a_worker_is_told(hung: threading.Event, facts: Facts) -
     """Nobody waits for it any more, but somebody may want to know."""
     gate = timeout(SOON, enforce="thread", name="payments")
     gate.listen(facts)
+    before = SYSTEM.monotonic()
     left_behind(gate, hung, OSError("broken"))
+    assert all(before < fact.at <= SYSTEM.monotonic() for fact in facts)
     assert [(fact.policy, fact.error) for fact in facts.of(LeftCallFailed)] == [("payments", "OSError: broken")]
 
 
@@ -196,7 +198,7 @@ def test_workers_are_bounded_as_configured(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ({"max_workers": 0}, "configure.max_workers: expected an integer >= 1, got 0"),
         ({"max_workers": 8, "idle": 0}, "configure.idle: expected a duration > 0 s"),
-        ({"workers": 8}, r"configure.workers: expected one of max_workers, idle \(did you mean max_workers\?\)"),
+        ({"workers": 8}, r"configure.workers: expected one of max_workers, idle, keeper \(did you mean max_workers\?\)"),
     ],
 )
 def test_a_wrong_configuration_changes_nothing(settings: Any, error: str) -> None:

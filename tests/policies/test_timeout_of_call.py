@@ -45,13 +45,22 @@ def test_each_call_has_the_seconds_that_are_said_for_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, math.inf, 1e9], ids=repr)
-def test_no_limit_is_no_deadline_but_one_around_it(answer: Any, world: World) -> None:
+def test_no_limit_is_no_deadline_but_one_around_it(answer: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Seven days are the longest that a call can be given."""
     call = governed(world)
     assert call(answer) == "answer"
     with deadline(9.0):
         assert call(answer) == "answer"
     assert [one.deadline for one in call.seen] == [None, 9.0]
+    assert capsys.readouterr().err == ""  # and no mistake
+
+
+def test_seven_days_are_a_limit(world: World) -> None:
+    """The longest; a moment more is none."""
+    call = governed(world)
+    for answer in ("7d", timedelta(days=7), timedelta(days=7, microseconds=1), None):
+        assert call(answer) == "answer"
+    assert [one.deadline for one in call.seen] == [604_800.0, 604_800.0, None, None]
 
 
 @pytest.mark.parametrize("answer", [0, -1, -0.5, timedelta(seconds=-3)], ids=repr)
@@ -59,8 +68,9 @@ def test_no_time_left_is_a_refusal(answer: Any, world: World) -> None:
     """The call does not begin, and a gate around it learns nothing."""
     gate = bulkhead(1, clock=world.clock)
     call = governed(world, gate)
-    with pytest.raises(DeadlineExceededError, match="expired"):
+    with pytest.raises(DeadlineExceededError) as refused:
         call(answer)
+    assert (refused.value.policy, refused.value.reason) == ("timeout", "expired")
     assert (call.count, gate.snapshot()["in_use"]) == (0, 0)
 
 
@@ -78,10 +88,11 @@ def test_where_nobody_can_say_the_call_goes_on_without(
     with deadline(100.0):
         call(answer)
     assert [one.deadline for one in call.seen] == [None, None, None, 100.0]
-    assert [(fact.policy, fact.setting) for fact in facts.of(PredicateFailed)] == [("payments", "seconds")] * 2
-    said = capsys.readouterr().err
-    assert said.count("svcgov: timeout[payments].seconds raised") == 1
-    assert "the call had no time-out of its own" in said
+    wrong = f"ConfigError: timeout[payments].seconds: expected a duration, or None for no limit, got {answer!r}"
+    error = "ValueError: no idea" if isinstance(answer, Exception) else wrong
+    assert [(fact.policy, fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [("payments", "seconds", error)] * 2
+    line = f"svcgov: timeout[payments].seconds raised {error}; the call had no time-out of its own (said once)\n"
+    assert capsys.readouterr().err == line
 
 
 def test_what_is_no_exception_is_raised(world: World) -> None:
@@ -197,8 +208,9 @@ async def awaited(call: Call) -> float:
 @pytest.mark.parametrize("seconds", [awaited, ConnectionError, float], ids=repr)
 def test_only_a_plain_function_can_say(seconds: Any) -> None:
     """It is asked in the middle of a call."""
-    with pytest.raises(ConfigError, match=r"timeout.seconds: expected a plain function of the call, or a duration, got"):
+    with pytest.raises(ConfigError, match=r"timeout.seconds: expected a plain function of the call, or a duration, got") as wrong:
         timeout(seconds)
+    assert wrong.value.value is seconds
 
 
 # -- where there is no call, and other settings ------------------------------------------------------------------------
