@@ -26,6 +26,7 @@ class Watched(Gated):
     def __init__(self, label: str, log: list[tuple[Any, ...]], clock: Clock) -> None:
         super().__init__({}, name=label, clock=clock)
         self.log = log
+        self.asked: list[float] = []  # when
         self.permit: object = object()
         self.free: object = None
         self.calm: object = object()
@@ -36,6 +37,7 @@ class Watched(Gated):
 
     def admit(self, now: float, call: Any = None) -> object:
         """Write it down; refuse if it is to."""
+        self.asked.append(now)
         if self.refusing:
             self.log.append((self.label, "refused"))
             raise RejectedError(self.label, "refusing")

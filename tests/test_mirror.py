@@ -160,6 +160,24 @@ def test_the_frames_of_generators_are_mirrors() -> None:
     assert "async" not in plain.replace("_generators_async", "")
 
 
+def differences_of_kept(plain: str, other: str) -> list[str]:
+    """As `differences`, of the frame that keeps a permit."""
+    said = "for plain functions. `_kept_async` is its mirror.", "for coroutine functions. `_kept_sync` is its mirror."
+    assert said[0] in plain
+    assert said[1] in other
+    plain, other = (text.partition("TYPE_CHECKING = False")[0] + text[text.index("def kept(") :] for text in (plain, other))
+    return differences(plain, other.replace(said[1], said[0]))
+
+
+def test_the_frames_that_keep_a_permit_are_mirrors() -> None:
+    """The same; and the comparison can fail."""
+    plain, other = ((SHELLS / f"_kept_{name}.py").read_text() for name in ("sync", "async"))
+    assert differences_of_kept(plain, other) == []
+    assert differences_of_kept(plain, other.replace("if again or not", "if not", 1)) != []
+    assert functions(other, ast.AsyncFunctionDef) == {"kept.call"}
+    assert "await" not in plain
+
+
 @pytest.mark.parametrize(
     ("said", "instead"),
     [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from _gates import Watched
 from svcgov import Pipeline, bulkhead, rate_limit, retry
 from svcgov._shells._modes import Observed
 from svcgov.errors import BulkheadFullError, ConfigError, RateLimitedError
@@ -13,6 +14,7 @@ from svcgov.facts import CallRefused, PredicateFailed
 
 if TYPE_CHECKING:
     from _worlds import Facts, World
+    from svcgov.testing import ManualClock
 
 
 def test_a_gate_that_observes_lets_all_through_and_tells_what_it_would_refuse(world: World, facts: Facts) -> None:
@@ -143,7 +145,28 @@ def test_a_predicate_that_raises_leaves_the_call_governed(world: World, facts: F
     with gate:
         world.governed(gate).fails(BulkheadFullError)
     assert {fact.setting for fact in facts.of(PredicateFailed)} == {"when"}
-    assert "bulkhead[orders].when raised IndexError" in capfd.readouterr().err
+    line = "svcgov: bulkhead[orders].when raised IndexError: tuple index out of range; the call was governed (said once)\n"
+    assert capfd.readouterr().err == line
+
+
+def test_a_gate_that_observes_sees_the_call(world: World) -> None:
+    """What it costs is asked of it as ever."""
+    gate = bulkhead(5, mode="observe", cost=lambda call: call.kwargs["cost"], clock=world.clock)
+    call = world.governed(gate, lambda *, cost: gate.snapshot()["in_use"])
+    assert [call(cost=3), call(cost=1)] == [3, 1]
+    assert gate.snapshot() == {"limit": 5, "in_use": 0, "waiting": 0, "refused": 0}
+
+
+def test_a_gate_that_observes_is_told_how_and_when(clock: ManualClock) -> None:
+    """As it would be in force: its permit, the error, the moment; not of a call that has passed it."""
+    log: list[tuple[Any, ...]] = []
+    gate = Watched("a", log, clock)
+    observed, error = Observed(gate), ValueError()
+    observed.settle(observed.admit(0.0), error, 3.0)
+    assert log == [("a", "admitted"), ("a", "settled", error, 3.0)]
+    gate.refusing = True
+    observed.settle(observed.admit(4.0), error, 5.0)
+    assert log[2:] == [("a", "refused")]
 
 
 def test_a_free_permit_needs_no_asking(world: World) -> None:

@@ -96,6 +96,9 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (circuit_breaker, {"half_open_calls": 1001}, "circuit_breaker.half_open_calls", "an integer from 1 to 1_000"),
     (circuit_breaker, {"half_open_max_wait": 0}, "circuit_breaker.half_open_max_wait", WEEK),
     (circuit_breaker, {"on_result": "bad"}, "circuit_breaker.on_result", "a function of the result that is true for a bad one"),
+    (circuit_breaker, {"on": 99}, "circuit_breaker.on", MATCH),
+    (circuit_breaker, {"ignore": int}, "circuit_breaker.ignore", MATCH),
+    (circuit_breaker, {"key": "nobody"}, "circuit_breaker.key", KEY),
     (circuit_breaker, {"recovery_timeout": 30}, "circuit_breaker.recovery_timeout", f"{BREAKER} (did you mean open_for?)"),
     (circuit_breaker, {"failure_threshold": 5}, "circuit_breaker.failure_threshold", f"{BREAKER} (did you mean failure_rate?)"),
     # bulkhead
@@ -131,12 +134,19 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (rate_limit, {"limit": "1/s", "overrides": ["vip"]}, "rate_limit.overrides", "limits by keys, or by patterns of keys"),
     (rate_limit, {"limit": "1/s", "max_keys": 0}, "rate_limit.max_keys", "an integer >= 1"),
     (rate_limit, {"limit": []}, "rate_limit.limit", "1 to 10 limits"),
+    (rate_limit, {"limit": ["1/s"] * 11}, "rate_limit.limit", "1 to 10 limits"),
     (rate_limit, {"limit": "1/s", "algorithm": "leaky"}, "rate_limit.algorithm", ALGORITHMS),
     (rate_limit, {"limit": "1/s", "cost": -1}, "rate_limit.cost", COST),
     (rate_limit, {"limit": "1/s", "cost": 1.5}, "rate_limit.cost", COST),
     (rate_limit, {"limit": "1/s", "cost": True}, "rate_limit.cost", COST),
     (rate_limit, {"limit": "1/s", "max_wait": -1}, "rate_limit.max_wait", WEEK_OR_NONE),
     (rate_limit, {"limit": "1/s", "max_wait": INF}, "rate_limit.max_wait", WEEK_OR_NONE),
+    (
+        rate_limit,
+        {"limit": "1/s", "max_wait": 1.0, "algorithm": "fixed-window"},
+        "rate_limit.max_wait",
+        "0, but with gcra, which knows who may come when",
+    ),
     (rate_limit, {"limit": "1/s", "max_waiting": -1}, "rate_limit.max_waiting", "an integer >= 0"),
     (rate_limit, {"limit": "1/s", "warm_up": 0}, "rate_limit.warm_up", WEEK),
     (rate_limit, {"limit": ["1/s", "9/m"], "warm_up": 5.0}, "rate_limit.warm_up", WARM),
@@ -256,7 +266,7 @@ def test_a_breaker_does_not_put_an_error_in_place_of_the_calls_own() -> None:
     """What pybreaker can do, and ours refuses to."""
     with pytest.raises(ConfigError) as wrong:
         circuit_breaker(throw_new_error_on_trip=True)  # type: ignore[call-overload]  # as said
-    assert wrong.value.path == "circuit_breaker.throw_new_error_on_trip"
+    assert (wrong.value.path, wrong.value.value) == ("circuit_breaker.throw_new_error_on_trip", True)
     assert wrong.value.expected == "false: the call that opens the circuit raises its own error"
 
 

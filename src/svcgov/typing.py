@@ -95,24 +95,6 @@ class Gate(Protocol):
         ...
 
 
-class Keeps(Protocol):
-    """What a client is asked with: keeps permits until the answer to it has been read."""
-
-    def let_go(self) -> None:
-        """An attempt begins: the permits of an earlier one are given back."""
-        ...
-
-    def keep(
-        self,
-        settle: Callable[[Permit, BaseException | None, float], None],
-        permit: Permit,
-        error: BaseException | None,
-        now: float,
-    ) -> bool:
-        """Whether the permit stays out: there is an answer, a good one or (*error*) a failing one, to be read."""
-        ...
-
-
 class Tally(Protocol):
     """Counts the calls that a retry's budget is a share of, and the first attempts that were cancelled.
 

@@ -146,6 +146,18 @@ def test_gates_are_told_when_their_call_was_admitted(built: Built) -> None:
     built.world.clock.advance(5)
     built.does(Takes(3))()
     assert {one[3] for one in built.log if one[1] == "settled"} == {5.0}
+    assert [gate.asked for gate in built.gates] == [[5.0]] * len(built.gates)
+
+
+def test_gates_are_told_when_a_call_was_admitted_that_failed(built: Built) -> None:
+    """And one whose neighbour refuses it, too."""
+    built.world.clock.advance(5)
+    built.does(Takes(3, ValueError())).fails(ValueError)
+    assert {one[3] for one in built.log if one[1] == "settled"} == {5.0}
+    built.gates[-1].refusing = True
+    built.log.clear()
+    built.does().fails(RejectedError)
+    assert {one[3] for one in built.log if one[1] == "settled"} <= {8.0}
 
 
 @pytest.mark.parametrize("letters", ["aR", "aRb", "TaRbcTd", "RabTc"])

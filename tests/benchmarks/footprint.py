@@ -8,6 +8,8 @@ import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import svcgov
+
 from . import frames, governed
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from .table import Figures
 
-MADE, CALLS = 200, 100_000
+MADE, CALLS, KEYS = 200, 100_000, 10_000
 
 
 def nothing(number: int = 0) -> int:
@@ -39,25 +41,38 @@ def targets() -> list[Callable[[], int]]:
     return [functools.partial(nothing, number) for number in range(MADE)]
 
 
+def with_keys() -> Callable[[Any], Any]:
+    """A function of which each argument has a rate limit to itself."""
+    return svcgov.rate_limit("1000/second", key=lambda call: call.args[0], max_keys=KEYS)(nothing)
+
+
 def footprint(*, quick: bool) -> Figures:
-    """Bytes per pipeline, bytes grown, threads started."""
+    """Bytes per pipeline, and per key of a rate limit, beside the key itself; bytes grown, threads started."""
     calls = CALLS // 10 if quick else CALLS
     threads = threading.active_count()
     fns = targets()
-    warm = governed.five()(nothing)
+    warm, limited, keys = governed.five()(nothing), with_keys(), list(range(KEYS))
+    limited(keys[0])
     tracemalloc.start()
     try:
         size = held(lambda: [governed.five()(fn) for fn in fns])
+        of_keys = held(lambda: _each(limited, keys))
         _call(warm, 1000)
         growth = held(lambda: _call(warm, calls))
     finally:
         tracemalloc.stop()
-    return {"pipeline": size / MADE / 1024, "growth": float(growth), "threads": threading.active_count() - threads}
+    started = threading.active_count() - threads
+    return {"pipeline": size / MADE / 1024, "key": of_keys / KEYS, "growth": float(growth), "threads": started}
 
 
 def _call(fn: Callable[..., Any], times: int) -> None:
     for _ in range(times):
         fn()
+
+
+def _each(fn: Callable[[Any], Any], keys: list[int]) -> None:
+    for key in keys:
+        fn(key)
 
 
 def profile() -> None:

@@ -17,7 +17,7 @@ from . import frames, governed
 from .harness import Spread, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .table import Figures
 
@@ -51,13 +51,17 @@ def http(*, quick: bool) -> Figures:
     rounds = 3 if quick else 25
     with serving() as url:
         plain, ours = _alternately(_httpx2(), governed_client(_httpx2()), url, rounds)
-        shares = asyncio.run(_at_once(url, rounds))
+        shares = asyncio.run(_at_once(_clients_of_httpx2, url, rounds))
         sessions = _alternately(_requests(), governed_client(_requests()), url, rounds)
+        managers = _alternately(_urllib3(), governed_client(_urllib3()), url, rounds, ask=_asked)
+        shares_of_aiohttp = asyncio.run(_at_once(_sessions_of_aiohttp, url, rounds))
     added = [(b - a) * 1e6 for a, b in zip(plain, ours, strict=True)]
     return {
         "sync": _share(plain, ours),
         "async": _share(*shares),
         "requests": _share(*sessions),
+        "urllib3": _share(*managers),
+        "aiohttp": _share(*shares_of_aiohttp),
         "plain": spread(time * 1e6 for time in plain),
         "added": spread(added),
     }
@@ -77,7 +81,21 @@ def _requests() -> Any:
     return session
 
 
-def _alternately(plain: Any, ours: Any, url: str, rounds: int) -> tuple[list[float], list[float]]:
+def _urllib3() -> Any:
+    return import_module("urllib3").PoolManager()
+
+
+def _got(client: Any, url: str) -> Any:
+    return client.get(url)
+
+
+def _asked(client: Any, url: str) -> Any:
+    return client.request("GET", url)
+
+
+def _alternately(
+    plain: Any, ours: Any, url: str, rounds: int, ask: Callable[[Any, str], Any] = _got
+) -> tuple[list[float], list[float]]:
     """Seconds per request, one figure per round, of both clients."""
     with plain, ours:
         times: dict[Any, list[float]] = {plain: [], ours: []}
@@ -85,22 +103,38 @@ def _alternately(plain: Any, ours: Any, url: str, rounds: int) -> tuple[list[flo
             client = (plain, ours, ours, plain)[turn % 4]  # neither is always the first
             start = time.perf_counter()
             for _ in range(PER_TURN):
-                client.get(url)
+                ask(client, url)
             times[client].append((time.perf_counter() - start) / PER_TURN)
         return times[plain][1:], times[ours][1:]
 
 
-async def _at_once(url: str, rounds: int) -> tuple[list[float], list[float]]:
-    """The same with so many tasks at a time."""
+def _clients_of_httpx2() -> tuple[Any, Callable[[Any, str], Any]]:
     httpx2 = import_module("httpx2")
-    limits = httpx2.Limits(max_connections=AT_ONCE)
+    return httpx2.AsyncClient(trust_env=False, limits=httpx2.Limits(max_connections=AT_ONCE)), _got
+
+
+def _sessions_of_aiohttp() -> tuple[Any, Callable[[Any, str], Any]]:
+    aiohttp = import_module("aiohttp")
+
+    async def read(session: Any, url: str) -> bytes:
+        async with session.get(url) as response:
+            whole: bytes = await response.read()
+            return whole
+
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)), read
+
+
+async def _at_once(
+    make: Callable[[], tuple[Any, Callable[[Any, str], Any]]], url: str, rounds: int
+) -> tuple[list[float], list[float]]:
+    """The same with so many tasks at a time."""
 
     async def work(client: Any) -> None:
         for _ in range(PER_TURN // 10):
-            await client.get(url)
+            await ask(client, url)
 
-    plain = httpx2.AsyncClient(trust_env=False, limits=limits)
-    async with plain, governed_client(httpx2.AsyncClient(trust_env=False, limits=limits)) as ours:
+    (plain, ask), (other, _) = make(), make()
+    async with plain, governed_client(other) as ours:
         times: dict[Any, list[float]] = {plain: [], ours: []}
         for turn in range(2 * rounds + 2):
             client = (plain, ours, ours, plain)[turn % 4]

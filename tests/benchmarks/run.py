@@ -40,7 +40,7 @@ MEASURES = {  # section: its module, what measures it, what profiles it
     "coldstart": ("coldstart", "coldstart", "profile"),
 }
 FIVE = ["pybreaker", "limits", "opentelemetry-api", "structlog", "wrapt"]
-PACKAGES = ["svcgov", *FIVE, "tenacity", "hyx", "interlock-cb", "httpx2", "requests", "redis"]
+PACKAGES = ["svcgov", *FIVE, "tenacity", "hyx", "interlock-cb", "httpx2", "requests", "urllib3", "aiohttp", "redis"]
 INTRODUCTION = """# Benchmarks
 
 Measured on {date} with Python {python} on {cores} cores ({versions}).

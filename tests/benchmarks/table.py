@@ -135,6 +135,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
     "memory": (
         Row("pipeline", "a pipeline of five policies around one function", "KiB", most=8.0),
+        Row("key", "a key of a keyed rate limit, beside the key itself", "B", most=200.0),
         Row("growth", "growth over 100 000 calls", "B", most=1024.0),
         Row("threads", "threads started", "count", most=0.0),
     ),
@@ -142,6 +143,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("sync", "GET on loopback through httpx2: of the plain rate", "%", least=95.0, moonshot=98.0),
         Row("async", "the same, AsyncClient, 20 at a time", "%", least=95.0, moonshot=98.0),
         Row("requests", "the same through requests", "%", least=95.0, moonshot=98.0),
+        Row("urllib3", "the same through urllib3", "%", least=95.0, moonshot=98.0),
+        Row("aiohttp", "the same through aiohttp, 20 at a time", "%", least=95.0, moonshot=98.0),
         Row("plain", "plain GET", "us"),
         Row("added", "added to it", "us"),
     ),

@@ -190,8 +190,11 @@ class Instrumented(httpx2.BaseTransport):
         return httpx2.Response(200)
 
 
-def test_others_instrument_the_server_and_the_client_too(tracer: otel.Tracer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_others_instrument_the_server_and_the_client_too(
+    tracer: otel.Tracer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One trace; the spans are theirs, two of them; the log has the ids of the server's, the request those of the client's."""
+    monkeypatch.setenv("SVCGOV_LOG", "json")  # whatever others have loaded
     exporter = InMemorySpanExporter()
     otel._TRACER_PROVIDER.add_span_processor(SimpleSpanProcessor(exporter))  # type: ignore[union-attr]  # that of the tests
     transport = Instrumented(tracer)

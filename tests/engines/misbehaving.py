@@ -116,8 +116,7 @@ class Misbehaving:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-        for line in self._lines:
-            line.join(1.0)
+        self.still_open()
 
 
 def fault(fn: Fault) -> Fault:

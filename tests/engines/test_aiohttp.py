@@ -256,7 +256,7 @@ async def asked(govern_it: bool, **options: Any) -> AsyncIterator[tuple[Any, Any
     async with aiohttp.ClientSession(**options) as session:
         if govern_it:
             policies = timeout(10.0), gate, retry(attempts=2, backoff=0), circuit_breaker(), timeout(5.0)
-            govern(session, target=None, pipeline=Pipeline(*policies))
+            govern(session, target="payments", pipeline=Pipeline(*policies))
         yield session, gate
 
 

@@ -33,7 +33,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def round_of(client: httpx2.Client, pool: ThreadPoolExecutor) -> list[dict[str, Any]]:
     """What so many requests at once have seen, each its own."""
-    answers = list(pool.map(lambda number: client.get("/here", headers=_webapps.headers_of(number)), range(AT_ONCE)))
+    anew = {"connection": "close"}  # so that either worker may take each of them
+
+    def ask(number: int) -> httpx2.Response:
+        return client.get("/here", headers={**_webapps.headers_of(number), **anew})
+
+    answers = list(pool.map(ask, range(AT_ONCE)))
     for number, answer in enumerate(answers):
         _webapps.check(number, answer.json())
     return [answer.json()["before"] for answer in answers]

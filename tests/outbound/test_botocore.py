@@ -283,13 +283,14 @@ def test_a_file_is_sent_again_from_where_it_stood_if_it_can_go_back(
 
 
 def test_a_streamed_answer_is_streamed(clients: Clients, service: Service) -> None:
-    """It may take longer than its attempt; the permit is back with its head."""
+    """It may take longer than its attempt; the permit is back with its end."""
     service.script("/b/k", Answer(503, body=b""), Answer(body=b"x" * 10, pause=0.15))
     gate = bulkhead(1)
     client = clients.governed(timeout(5.0), gate, again(), timeout(0.1), name="s3", s3={"addressing_style": "path"})
     body = client.get_object(Bucket="b", Key="k")["Body"]
-    assert gate.snapshot()["in_use"] == 0
+    assert gate.snapshot()["in_use"] == 1
     assert body.read() == b"x" * 10
+    assert gate.snapshot()["in_use"] == 0
 
 
 def test_the_answer_is_the_dictionary_that_it_was(clients: Clients, service: Service) -> None:

@@ -231,3 +231,17 @@ def test_the_callers_request_is_not_changed(world: World, clock: Clock) -> None:
     assert response.request is request
     assert (request.headers.raw, request.extensions) == (headers, extensions)
     assert type(request.extensions["timeout"]) is dict
+
+
+def test_headers_of_somebodys_own_kind_are_copied_by_themselves(world: World) -> None:
+    """And ours are in the copy."""
+    kind = type("Headers", (world.package.Headers,), {})
+    wire = world.wire(200)
+    client = world.governed(wire)
+    request = client.build_request("GET", URL)
+    request.headers = kind({"X-Mine": "a"})
+    with invoked():
+        world.call(client.send, request)
+    assert wire.requests[0].headers["x-mine"] == "a"
+    assert "traceparent" in wire.requests[0].headers
+    assert "traceparent" not in request.headers

@@ -11,7 +11,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from svcgov import Pipeline, circuit_breaker, retry, timeout
+from svcgov import Pipeline, bulkhead, circuit_breaker, retry, timeout
 from svcgov._core._context import DEADLINE
 from svcgov.errors import ConfigError
 from svcgov.outbound.govern import govern
@@ -329,3 +329,33 @@ def test_nothing_is_left_behind_in_the_context() -> None:
     """A call leaves no deadline."""
     CLIENT.governed(Wire(503), timeout(5.0), again()).get(URL)
     assert DEADLINE.get() is None
+
+
+def test_headers_of_somebodys_own_kind_are_copied_by_themselves() -> None:
+    """And ours are in the copy."""
+    wire = Wire(200)
+    session = CLIENT.governed(wire)
+    request = session.prepare_request(requests.Request("GET", URL))
+    request.headers = type("Headers", (requests.structures.CaseInsensitiveDict,), {})({"X-Mine": "a"})
+    with invoked():
+        session.send(request)
+    assert wire.seen[0].headers["x-mine"] == "a"
+    assert "traceparent" in wire.seen[0].headers
+    assert "traceparent" not in request.headers
+
+
+def test_a_hook_may_ask_control_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the adapter that the answer came through, and ungoverned."""
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "runtime.test:9001")
+    wire = Wire(200)
+    session = CLIENT.governed(wire, bulkhead(1))
+    seen: list[int] = []
+
+    def ask(response: Any, **options: Any) -> None:
+        other = requests.Request("GET", "http://runtime.test:9001/next").prepare()
+        seen.append(response.connection.send(other, **options).status_code)
+
+    with invoked():
+        session.get(URL, hooks={"response": ask})
+    assert seen == [200]
+    assert ["traceparent" in one.headers for one in wire.seen] == [True, False]

@@ -187,8 +187,8 @@ def test_a_proxy_is_asked_for_the_whole_address() -> None:
 
 
 def test_calls_are_recorded_under_the_name_of_the_target() -> None:
-    """Or of the client's class, where there is none."""
-    for target, name in (("payments", "urllib3.payments"), (None, "urllib3.PoolManager")):
+    """Or of the authority, where there is none."""
+    for target, name in (("payments", "urllib3.payments"), (None, "urllib3.http://payments.test:80")):
         pipeline = Pipeline()
         manager = govern(CLIENT.plain(Wire(200, 503)), target=target, pipeline=pipeline)
         with invoked():

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..typing import Gate, Keeps
-
-    Inner = Callable[[float, Any, Any], Any]
+    from ..typing import Gate
+    from ._kept_sync import Inner, Keeps
 
 
 def kept(gate: Gate, fn: Callable[..., Any], wait: Callable[[Wait], Any], inner: Inner, *, again: bool) -> Inner:

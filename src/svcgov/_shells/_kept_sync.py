@@ -10,11 +10,29 @@ from .._core._call import Call, Wait
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
-    from ..typing import Gate, Keeps
+    from ..typing import Gate, Permit
 
     Inner = Callable[[float, Any, Any], Any]
+
+    class Keeps(Protocol):
+        """What a client is asked with: keeps permits until the answer to it has been read."""
+
+        def let_go(self) -> None:
+            """An attempt begins: the permits of an earlier one are given back."""
+            ...
+
+        def keep(
+            self,
+            settle: Callable[[Permit, BaseException | None, float], None],
+            permit: Permit,
+            error: BaseException | None,
+            now: float,
+            /,
+        ) -> bool:
+            """Whether the permit stays out: there is an answer, a good one or (*error*) a failing one, to be read."""
+            ...
 
 
 def kept(gate: Gate, fn: Callable[..., Any], wait: Callable[[Wait], Any], inner: Inner, *, again: bool) -> Inner:

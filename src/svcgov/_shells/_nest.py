@@ -65,7 +65,7 @@ def nest(
         from ._variants import Variants
 
         def fold(others: tuple[Policy, ...]) -> Inner:
-            return _fold(shell, kind, others, fn, instead, edge)
+            return _fold(shell, kind, others, fn, instead, edge=edge)
 
         chosen = shell.chosen(fold(policies), Variants(policies, known_as, clock, fold))
         return Route(name=name, clock=clock.monotonic, limit=UNLIMITED, gate=THROUGH, inner=chosen)
@@ -76,13 +76,13 @@ def nest(
     if rest and rest[0].shape == "limit" and not _measures(rest[0]):
         outermost = rest.pop(0)
         if _own_frame(outermost, kind):
-            inner = _enforced(outermost, kind, _fold(shell, kind, rest, fn, instead, edge), "total")
+            inner = _enforced(outermost, kind, _fold(shell, kind, rest, fn, instead, edge=edge), "total")
         # On a worker thread the deadline is set in the worker's own copy of the context.
         limit = UNLIMITED if kind != "async" and _own_frame(outermost, kind) else outermost.machine
     if inner is None:
         if rest and _shares_a_frame(rest[0], edge):
             gate = gate_of(rest.pop(0))
-        inner = _fold(shell, kind, rest, fn, instead, edge)
+        inner = _fold(shell, kind, rest, fn, instead, edge=edge)
     return Route(name=name, clock=clock.monotonic, limit=limit, gate=gate, inner=inner)
 
 
@@ -115,6 +115,7 @@ def _fold(
     policies: Sequence[Policy],
     fn: Callable[..., Any],
     instead: Callable[..., Any] | None,
+    *,
     edge: bool,
 ) -> Inner:
     """The frames inside the head, from the leaf outwards."""
@@ -192,7 +193,7 @@ def _kept(shell: ModuleType, kind: str, policy: Policy, fn: Callable[..., Any], 
     if kind == "async":
         from ._kept_async import kept
     else:
-        from ._kept_sync import kept  # type: ignore[assignment]  # the same of the other kind
+        from ._kept_sync import kept
     gate, judges = gate_of(policy), _judges(policy)
     if judges:
         inner = shell.judging(policy, inner)

@@ -16,6 +16,7 @@ from ..propagation.colour import HEADER as COLOUR
 from ._arrival import Came
 from .asgi import joined
 from .http import platforms
+from .invocation import loggable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def came(event: Any, _: object) -> Came:
     """Look at *event*."""
     attributes = attributes_of(event)
     headers = carried(attributes) | _of_request()
-    identity = attributes.get("id")
-    return Came("cloud_event", "cloudevent", headers, request_id=identity if isinstance(identity, str) else "")
+    return Came("cloud_event", "cloudevent", headers, request_id=loggable(attributes.get("id")))
 
 
 def attributes_of(event: Any) -> Mapping[str, Any]:

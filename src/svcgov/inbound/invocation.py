@@ -86,8 +86,13 @@ def restore(kept: list[Token[Any]]) -> None:
 
 def named_request(headers: Mapping[str, str], *names: str) -> str:
     """The id that whoever stands in front gave the request, by the first of *names*, if it may go into a log."""
-    given = next((headers[name] for name in names or ("x-request-id",) if name in headers), "")
-    return given if len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else ""
+    return loggable(next((headers[name] for name in names or ("x-request-id",) if name in headers), ""))
+
+
+def loggable(given: object) -> str:
+    """*given*, if it is an id that may go into a log: a short line of printable ASCII; else the empty string."""
+    fits = isinstance(given, str) and len(given) <= _LONGEST_ID and given.isascii() and given.isprintable()
+    return str(given) if fits else ""
 
 
 def named_like(app: Any, fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -85,6 +85,9 @@ class SentEvents(Sent):
 
     __slots__ = ()
 
+    status: int | None
+    ended: float | None
+
     @property
     def given(self) -> Any:
         """This, which takes events."""

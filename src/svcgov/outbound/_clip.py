@@ -39,9 +39,11 @@ class Clipped(dict[str, "float | None"]):
         super().__init__(own)
         self._end: float | None = deadline + grace
         left = max(self._end - began, LEAST)
+        get = own.get
         for stage in STAGES:  # for whoever copies it instead of asking
-            limit = own.get(stage)
-            self[stage] = left if limit is None or left < limit else limit
+            limit = get(stage)
+            if limit is None or left < limit:
+                self[stage] = left
         self._own = own
         self._clock = clock
         self._deadline: float | None = deadline
@@ -52,11 +54,15 @@ class Clipped(dict[str, "float | None"]):
     def get(self, stage: str, default: Any = None) -> Any:
         """What the stage may take from now on."""
         own = self._own.get(stage, default)
-        if self._end is None or stage not in STAGES:
+        end = self._end
+        if end is None or stage not in STAGES:
             return own
-        left = max(self._end - self._clock(), LEAST)
-        self.by_us = own is None or left < own
-        return left if self.by_us else own
+        left = end - self._clock()
+        if own is not None and own <= left:
+            self.by_us = False
+            return own
+        self.by_us = True
+        return left if left > LEAST else LEAST
 
     def __getitem__(self, stage: str) -> Any:
         return self.get(stage) if stage in self else super().__getitem__(stage)
@@ -84,7 +90,7 @@ class Allowed:
     def __init__(self, deadline: float, *, clock: Callable[[], float], began: float) -> None:
         self._deadline = deadline
         self._clock = clock
-        self.began = began
+        self.began: float = began
 
     def within(self, timeout: Any) -> Any:
         """A copy of the client's own ``urllib3.Timeout``, cut down to what is left in all."""

@@ -6,8 +6,9 @@ Rule 2: an attempt that was not sent, for want of time or of a body, is none.
 
 from __future__ import annotations
 
+from .._core._matching import status_of
 from .._core._meters import METERS, Attempt
-from ..errors import RejectedError
+from ..errors import RejectedError, SvcgovError
 from ._answers import AnswerError
 
 TYPE_CHECKING = False
@@ -64,17 +65,13 @@ def _tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
             peer=edge.peer(exchange),
             operation=operation,
             method=method,
-            status=_status(ended.response if isinstance(ended, AnswerError) else ended),
+            status=_status(ended),
             error=error,
             took=edge.clock() - began,
         )
     )
 
 
-def _status(response: Any) -> int | None:
-    """The status of an answer of any client, or of an error that carries one."""
-    for name in ("status_code", "status"):
-        status = getattr(response, name, None)
-        if isinstance(status, int):
-            return status
-    return None
+def _status(ended: Any) -> int | None:
+    """The status of an answer of any client, or of its error that carries one; a time-out of ours is no answer."""
+    return None if isinstance(ended, SvcgovError) else status_of(ended)

@@ -29,7 +29,7 @@ from .target import as_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
     from typing import Any
 
     from ..pipeline import Pipeline
@@ -77,6 +77,7 @@ class Edge:
     """One governed client: all that is decided. Each client's file has its own kind of it."""
 
     find: Finder = staticmethod(as_written)
+    many = True  # whether its client may call many authorities
     late: Any  # the client's errors that may be a time-out
 
     if TYPE_CHECKING:  # for each client its own
@@ -87,8 +88,8 @@ class Edge:
         def judge(self, exchange: Any, response: Any) -> Any:
             """The answer has arrived: hand it on, or raise `failure` when its status says no."""
 
-        def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
-            """The caller gets an answer: where it is still to be read, let a hold end when it has been."""
+        def lend(self, exchange: Any, response: Any) -> None:
+            """The caller gets an answer: where it is still to be read, let its `hold` end when it has been."""
 
     def __init__(self, clothes: Clothes, answer_error: type[AnswerError], target: str | None) -> None:
         self.clothes = clothes
@@ -108,7 +109,7 @@ class Edge:
             return made
 
         self._way = Way(pipeline, send(self._target or client), target=self._target)
-        self._ways = Ways(pipeline, send, self._way) if self._target is None else None
+        self._ways = Ways(pipeline, send, self._way) if self._target is None and self.many else None
         self._governed = self._way.governed
         self._holds = Holds(max_hold)
 
@@ -126,21 +127,23 @@ class Edge:
 
     def handed_on(self, exchange: Exchange, response: Any, error: AnswerError | None = None) -> Any:
         """The caller gets *response*, which was an *error* to the policies if it is a failing one."""
+        exchange.open = None  # some exchanges wait for the collector, and must not hold an answer
         if exchange.kept:
-
-            def hold() -> Hold:
-                kept, exchange.kept = exchange.kept, []
-                return Hold(self._holds, kept, self.clock(), exchange.way.under_way)
-
-            self.lend(response, hold)
+            self.lend(exchange, response)
         self.over(exchange, error)
         return response
+
+    def hold(self, exchange: Exchange) -> Hold:
+        """What is to be ended when the answer has been read."""
+        kept, exchange.kept = exchange.kept, []
+        return Hold(self._holds, kept, exchange.way.under_way)
 
     def over(self, exchange: Exchange, error: BaseException | None) -> None:
         """The call has ended; what is still held goes back."""
         if exchange.kept:
             give_back(exchange.kept, error)
-        exchange.way.under_way.discard(id(exchange))
+        if self._ways is not None:
+            exchange.way.under_way.discard(id(exchange))
         if exchange.place.told is not None:
             exchange.place.told(error)
 
@@ -218,12 +221,15 @@ class Edge:
 
 def with_headers(headers: Any, extra: dict[str, str]) -> Any:
     """A copy of the caller's *headers*, and ours in it; what the caller has set stands."""
-    traced = "traceparent" in headers
-    for name, value in extra.items():
-        # A state of ours would not belong to a trace of the caller's.
-        if name not in headers and not (traced and name == "tracestate"):
-            headers[name] = value
+    for name, value in lacking(extra, headers):
+        headers[name] = value
     return headers
+
+
+def lacking(extra: dict[str, str], there: Container[str]) -> list[tuple[str, str]]:
+    """What of *extra* is not *there* yet. A state of ours would not belong to a trace of the caller's."""
+    traced = "traceparent" in there
+    return [(name, value) for name, value in extra.items() if name not in there and not (traced and name == "tracestate")]
 
 
 def rewinds(file: Any) -> bool:

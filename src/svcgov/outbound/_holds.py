@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
 
 class Hold:
-    """The permits of one answer. Whoever reads the answer holds this, and nobody else."""
+    """The permits of one answer. Whoever reads the answer holds this, and nobody else.
+
+    *since* is when the first of them was handed out; *left* is marked meanwhile.
+    """
 
     __slots__ = ("__weakref__", "_holds", "_left", "_parts", "since")
 
-    def __init__(self, holds: Holds, parts: list[Part], since: float, left: set[int]) -> None:
+    def __init__(self, holds: Holds, parts: list[Part], left: set[int]) -> None:
         self._holds = holds
         self._parts = parts
         self._left = left
-        self.since: float = since
-        left.add(id(self))
-        holds.open[id(self)] = ref(self)
+        self.since: float = parts[-1][3]
+        mark = id(self)
+        left.add(mark)
+        holds.open[mark] = ref(self)
 
     @property
     def over(self) -> bool:
@@ -41,8 +45,11 @@ class Hold:
 
     def end(self, error: BaseException | None = None) -> None:
         """The answer has been read, or has broken with *error*."""
-        self._holds.open.pop(id(self), None)
-        self._left.discard(id(self))
+        if not self._parts:
+            return
+        mark = id(self)
+        self._holds.open.pop(mark, None)
+        self._left.discard(mark)
         give_back(self._parts, error)
 
     def __del__(self) -> None:

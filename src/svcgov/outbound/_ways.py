@@ -38,7 +38,7 @@ class Way:
 
     def __init__(self, pipeline: Pipeline, send: Any, *, target: str | None, model: Pipeline | None = None) -> None:
         self.call: Any = pipeline.around(send, edge=True, service=target, model=model)
-        self.governed: Governed = self.call.__svcgov__
+        self.governed: Governed = self.call.__svcgov__  # type: ignore[attr-defined]  # the mark that pipelines leave
         self.under_way: set[int] = set()
         self.turn: int = 0
         self._made: tuple[tuple[Policy, Policy, list[Settings]], ...] = ()

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ..pipeline import Pipeline
     from ._answers import AnswerError
-    from ._holds import Hold
 
 _AFTER = 0.25  # seconds after the session's total, when policies would end an attempt: it has ended by itself then
 
@@ -54,11 +53,11 @@ class AiohttpEdge(Edge):
         super().__init__(clothes, answer_error_of(package.ClientResponseError), target)
         self.late: Any = TimeoutError  # those of aiohttp among them
         self.package = package
-        self.asyncio = sys.modules["asyncio"]
-        self.broken = package.ClientOSError, package.ServerDisconnectedError
+        self.asyncio: Any = sys.modules["asyncio"]
+        self.broken: tuple[Any, Any] = package.ClientOSError, package.ServerDisconnectedError
         both = package.ClientResponseError, package.ClientConnectionError
         self._kind: type | None = None
-        self.garbled = type("ClientResponseError", both, {"__module__": "aiohttp"})
+        self.garbled: Any = type("ClientResponseError", both, {"__module__": "aiohttp"})
 
     def left(self) -> float | None:
         """Seconds that the caller has."""
@@ -76,8 +75,9 @@ class AiohttpEdge(Edge):
         if again and end is not None and end - now < LEAST:
             raise DeadlineExceededError(exchange.way.governed.name, "expired")
         if deadline is not None and (end is None or deadline < end):  # else it is the session's own
-            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
-            exchange.left = max(deadline + GRACE - now, LEAST)
+            exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
+            # A deadline that is not the caller's is that of a policy, which cancels the attempt by itself.
+            exchange.left = max(deadline + GRACE - now, LEAST) if deadline == exchange.deadline else None
         attempt = copied(request)
         self._kind = type(attempt)  # held: else it would be made anew for each
         told = end if exchange.clip is None else deadline
@@ -99,11 +99,11 @@ class AiohttpEdge(Edge):
         error.request_info, error.history = response.request_info, response.history
         return error  # type: ignore[no-any-return]  # as `Edge.failure` says
 
-    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+    def lend(self, exchange: Exchange, response: Any) -> None:
         """The body is still to come while there is a connection; what that is upgraded to has none."""
         connection = response.connection
         if connection is not None and response.status != 101:
-            connection.add_callback(hold().end)
+            connection.add_callback(self.hold(exchange).end)
 
     async def adiscard(self, exchange: Any, response: Any) -> None:
         """An answer that has been read to its end leaves its connection behind."""
@@ -130,6 +130,8 @@ class Hop(Exchange):
         task = edge.asyncio.current_task()
         before = task.cancelling()
         try:
+            if self.left is None:
+                return await self._met(attempt)
             async with edge.asyncio.timeout(self.left):
                 return await self._met(attempt)
         except edge.package.ClientResponseError as error:
@@ -203,7 +205,7 @@ class GovernedSession:
 class Attempt:
     """What an attempt is besides a request: it knows whether its connection was used before."""
 
-    used = False
+    used: bool = False
 
     async def send(self, connection: Any) -> Any:
         """Send it."""

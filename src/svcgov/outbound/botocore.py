@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pipeline import Pipeline
-    from ._holds import Hold
 
 _HERE: ContextVar[Any] = ContextVar("svcgov.botocore", default=None)  # the operation whose attempt is under way
 _BROKEN = Matcher(("connection", "timeout"), "on")
@@ -66,6 +65,8 @@ def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline, 
 
 class BotocoreEdge(Edge):
     """One governed client."""
+
+    many = False
 
     def __init__(self, client: Any, target: str | None) -> None:
         errors = sys.modules["botocore.exceptions"]
@@ -101,7 +102,7 @@ class BotocoreEdge(Edge):
             for stream, position in exchange.streams:
                 stream.seek(position)
         if deadline is not None:
-            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
+            exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
         params: dict[str, Any] = request.params
         if not carries(self.service, request.operation):
             return params
@@ -116,10 +117,10 @@ class BotocoreEdge(Edge):
                     allow_body(raw, sys.modules["urllib3"].Timeout(read=self._read_timeout), left)
         return response
 
-    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+    def lend(self, exchange: Exchange, response: Any) -> None:
         """A stream is still to come."""
         for raw in _streams(response):
-            lend_body(raw, hold)
+            lend_body(self, exchange, raw)
 
     def speaks_of_us(self, exchange: Exchange, error: Exception) -> bool:
         """Whether *error* is about what was asked, and says nothing of how the service is."""
@@ -150,9 +151,11 @@ class Asked:
     __slots__ = ("model", "operation", "params", "token")
 
     def __init__(self, operation: str, params: dict[str, Any], model: Any) -> None:
-        self.operation = operation
-        self.model = model
-        self.params, self.token = with_tokens(model, params)
+        self.operation: str = operation
+        self.model: Any = model
+        carried, token = with_tokens(model, params)
+        self.params: dict[str, Any] = carried
+        self.token: bool = token
 
 
 class Operation(Exchange):
@@ -164,7 +167,7 @@ class Operation(Exchange):
         streams = [value for value in asked.params.values() if hasattr(value, "read")]
         replayable = all(map(rewinds, streams))
         super().__init__(self._sent, asked, edge.place(*edge.endpoint), replayable=replayable)
-        self.edge = edge
+        self.edge: BotocoreEdge = edge
         self._own = own
         self.safe: bool = asked.token or reads_only(asked.operation)
         self.streams: list[tuple[Any, int]] = [(stream, stream.tell()) for stream in streams] if replayable else []

@@ -15,12 +15,12 @@ from ..propagation._carrier import outgoing
 from ._answers import answer_error_of, failing
 from ._clip import GRACE, Clipped
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, asender, athrough, rewinds, sender, through, with_headers
+from ._edge import Edge, Exchange, asender, athrough, lacking, rewinds, sender, through, with_headers
 from .target import PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
     from typing import Any, Self
 
@@ -34,9 +34,7 @@ def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline, 
     plain = base.__name__ == "Client"
     wrap: Any = GovernedTransport if plain else AsyncGovernedTransport
     edge = HttpxEdge(package, target, plain=plain)
-    edge.govern(
-        sender if plain else asender, pipeline, package=package.__name__, client=base.__name__, max_hold=max_hold
-    )
+    edge.govern(sender if plain else asender, pipeline, package=package.__name__, client=base.__name__, max_hold=max_hold)
     client._transport = wrap(client._transport, edge)
     for pattern, transport in list(client._mounts.items()):
         client._mounts[pattern] = None if transport is None else wrap(transport, edge)
@@ -54,14 +52,13 @@ class HttpxEdge(Edge):
         kind, base = (Body, package.SyncByteStream) if plain else (AsyncBody, package.AsyncByteStream)
         self._body: Any = type("Body", (kind, base), {})
 
-    def governs(self, url: Any) -> bool:
-        """Whether a request to *url* is our business."""
-        return not self.passes(url.host, url.port or PORTS.get(url.scheme, 0))
-
-    def exchange(self, send: Any, request: Any) -> Exchange:
-        """What the attempts at *request* will share."""
+    def exchange(self, send: Any, request: Any) -> Exchange | None:
+        """What the attempts at *request* will share, if it is our business."""
         url = request.url
-        return Exchange(send, request, self.place(url.scheme, url.host, url.port), replayable=self._replayable(request.stream))
+        scheme, host, port = url.scheme, url.host, url.port
+        if self.passes(host, port or PORTS.get(scheme, 0)):
+            return None
+        return Exchange(send, request, self.place(scheme, host, port), replayable=self._replayable(request.stream))
 
     def prepare(self, exchange: Exchange) -> Any:
         """The request to send now."""
@@ -72,12 +69,22 @@ class HttpxEdge(Edge):
             return request
         attempt = object.__new__(type(request))  # a copy by hand: the library's own would lose the body
         attempt.__dict__.update(request.__dict__)
-        attempt.headers = with_headers(request.headers.copy(), headers)
+        attempt.headers = self._with(request.headers, headers)
         if deadline is not None:
             own = request.extensions.get("timeout", {})
-            exchange.clip = Clipped(own, deadline, clock=self.clock, began=now, grace=self._grace)
+            exchange.clip = Clipped(own, deadline, clock=exchange.way.governed.route.clock, began=now, grace=self._grace)
             attempt.extensions = {**request.extensions, "timeout": exchange.clip}
         return attempt
+
+    def _with(self, headers: Any, extra: dict[str, str]) -> Any:
+        if type(headers) is not self._package.Headers:
+            return with_headers(headers.copy(), extra)
+        copied = object.__new__(type(headers))  # as above: the library's own would look at each of them
+        copied.__dict__.update(headers.__dict__)
+        there = {name.decode("latin-1") for _, name, _ in headers._list}
+        more = [(name.encode("ascii"), value.encode("ascii")) for name, value in lacking(extra, there)]
+        copied._list = [*headers._list, *((name, name, value) for name, value in more)]
+        return copied
 
     def judge(self, exchange: Exchange, response: Any) -> Any:
         """The head has arrived: from now on the deadline of the caller holds."""
@@ -88,10 +95,10 @@ class HttpxEdge(Edge):
         response.request = exchange.request
         raise self.failure(exchange, response)
 
-    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+    def lend(self, exchange: Exchange, response: Any) -> None:
         """The body is still to come, unless somebody has made the answer up; what a connection is upgraded to has none."""
         if not response.is_closed and response.status_code != 101:
-            response.stream = self._body(response.stream, hold())
+            response.stream = self._body(response.stream, self.hold(exchange))
 
     def _replayable(self, stream: Any) -> bool:
         if isinstance(stream, self._package.ByteStream):
@@ -179,7 +186,8 @@ class GovernedTransport(_Around):
     def handle_request(self, request: Any) -> Any:
         """Send *request* through the policies."""
         edge, send = self._edge, self._inner.handle_request
-        return through(edge, edge.exchange(send, request)) if edge.governs(request.url) else send(request)
+        exchange = edge.exchange(send, request)
+        return send(request) if exchange is None else through(edge, exchange)
 
     def close(self) -> None:
         """Close the transport inside."""
@@ -199,7 +207,8 @@ class AsyncGovernedTransport(_Around):
     async def handle_async_request(self, request: Any) -> Any:
         """Send *request* through the policies."""
         edge, send = self._edge, self._inner.handle_async_request
-        return await (athrough(edge, edge.exchange(send, request)) if edge.governs(request.url) else send(request))
+        exchange = edge.exchange(send, request)
+        return await (send(request) if exchange is None else athrough(edge, exchange))
 
     async def aclose(self) -> None:
         """Close the transport inside."""

@@ -13,6 +13,7 @@ Rule 3: a session that was pickled or copied is a plain one, as the rest of what
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ..errors import SvcgovError
@@ -20,7 +21,7 @@ from ..propagation._carrier import outgoing
 from ._answers import answer_error_of, failing
 from ._clip import Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, become, rewinds, sender, through, with_headers
+from ._edge import Edge, Exchange, become, lacking, rewinds, sender, through, with_headers
 from .target import PORTS
 from .urllib3 import allow_body, lend_body, quiet, retries_in, time_out_in
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pipeline import Pipeline
-    from ._holds import Hold
     from .target import Place
 
+_BEGIN = len("https://")  # after that the next slash ends the authority
 _NO_HOOKS: dict[str, Any] = {"response": []}
 
 
@@ -61,8 +62,7 @@ class RequestsEdge(Edge):
         if not isinstance(request, self.package.PreparedRequest) or not isinstance(request.url, str):
             return None
         try:
-            url = urlsplit(request.url)
-            scheme, host, port = url.scheme, url.hostname or "", url.port
+            scheme, host, port = _parts(request.url[: request.url.find("/", _BEGIN) + 1] or request.url)
         except ValueError:  # no URL that anybody could send to
             return None
         return None if self.passes(host, port or PORTS.get(scheme, 0)) else self.place(scheme, host, port)
@@ -86,10 +86,10 @@ class RequestsEdge(Edge):
         attempt.hooks = _NO_HOOKS
         headers = outgoing(now, ours=exchange.place.ours)
         if headers:
-            attempt.headers = with_headers(request.headers.copy(), headers)
+            attempt.headers = self._with(request.headers, headers)
         options = exchange.options
         if deadline is not None:
-            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
+            exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
             options = {**options, "timeout": exchange.clip.within(self.own_timeout(options.get("timeout")))}
         return attempt, options
 
@@ -111,9 +111,17 @@ class RequestsEdge(Edge):
         response.request = exchange.request
         raise self.failure(exchange, response)
 
-    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+    def _with(self, headers: Any, extra: dict[str, str]) -> Any:
+        if type(headers) is not self.package.structures.CaseInsensitiveDict:
+            return with_headers(headers.copy(), extra)
+        copied = object.__new__(type(headers))  # as above: the library's own would look at each of them
+        copied._store = headers._store.copy()
+        copied._store.update((name, (name, value)) for name, value in lacking(extra, copied._store))
+        return copied
+
+    def lend(self, exchange: Exchange, response: Any) -> None:
         """A streamed body is still to come."""
-        lend_body(response.raw, hold)
+        lend_body(self, exchange, response.raw)
 
     def like(self, error: BaseException) -> BaseException | None:
         """A time-out in a body, or after retries of the adapter's own, is told of in the first argument only."""
@@ -215,6 +223,12 @@ def _hooked(session: Any, edge: RequestsEdge, response: Any, request: Any, optio
         if not options["stream"]:
             _ = hooked.content  # reads it
     return hooked
+
+
+@lru_cache(maxsize=1000)
+def _parts(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
 
 
 def _replayable(request: Any) -> bool:

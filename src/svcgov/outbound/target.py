@@ -7,6 +7,8 @@ finder by now, `as_written`: a request goes where its URL says.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .._core._frozen import Frozen
 
 TYPE_CHECKING = False
@@ -39,6 +41,7 @@ class Place(Frozen):
     told: Callable[[BaseException | None], object] | None = None
 
 
+@lru_cache(maxsize=1000)
 def as_written(target: str | None, scheme: str, host: str, port: int | None, /) -> Place:
     """The place that the URL names; a service of ours is what has a name as a target."""
     return Place(authority=f"{scheme}://{host.lower()}:{port or PORTS.get(scheme, 0)}", ours=target is not None)

@@ -22,12 +22,11 @@ from ._edge import Edge, Exchange, become, rewinds, sender, through, with_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ..pipeline import Pipeline
-    from ._holds import Hold
 
+_kinds: set[type] = set()  # of bodies that were lent: held, else they would be made anew for each
 _ASKING: ContextVar[Any] = ContextVar("svcgov.urllib3", default=None)  # the manager whose urlopen is under way
 
 
@@ -62,7 +61,7 @@ class Urllib3Edge(Edge):
         options: dict[str, Any] = dict(request.options)
         headers = outgoing(now, ours=exchange.place.ours)
         if headers:
-            options["headers"] = with_headers(request.headers.copy(), headers)
+            options["headers"] = with_headers(self.headers(request.options), headers)
         if request.body_pos is not None:
             options["body_pos"] = request.body_pos
         if self._retries:
@@ -72,7 +71,7 @@ class Urllib3Edge(Edge):
                 known = self._quiet = own, quiet(own)
             options["retries"] = known[1]
         if deadline is not None:
-            exchange.clip = Allowed(deadline, clock=self.clock, began=now)
+            exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
             options["timeout"] = exchange.clip.within(request.timeout(self._package))
             left, free = max(deadline - now, LEAST), options.get("pool_timeout")
             options["pool_timeout"] = left if free is None else min(free, left)
@@ -90,9 +89,9 @@ class Urllib3Edge(Edge):
             raise self.failure(exchange, response)
         return response
 
-    def lend(self, response: Any, hold: Callable[[], Hold]) -> None:
+    def lend(self, exchange: Exchange, response: Any) -> None:
         """A body that is not preloaded is still to come."""
-        lend_body(response, hold)
+        lend_body(self, exchange, response)
 
     def discard(self, response: Any) -> None:
         """Close an answer that nobody will read, and give its place in the pool back."""
@@ -107,17 +106,22 @@ class Urllib3Edge(Edge):
 class Asked:
     """What a pool is asked: urllib3 has no object for it."""
 
-    def __init__(self, pool: Any, method: str, url: str, options: dict[str, Any], headers: Any) -> None:
+    def __init__(self, pool: Any, method: str, url: str, options: dict[str, Any], edge: Urllib3Edge) -> None:
         self.pool = pool
         self.method = method
         self.path = url  # or, by way of a proxy, the whole
         self.options = options
-        self.headers = headers
+        self._edge = edge
         body: Any = options.get("body")
         self.replayable: bool = body is None or rewinds(body)
         self.body_pos = options.get("body_pos")
         if self.body_pos is None and hasattr(body, "tell") and self.replayable:
             self.body_pos = body.tell()
+
+    @property
+    def headers(self) -> Any:
+        """The caller's."""
+        return self._edge.headers(self.options)
 
     @property
     def url(self) -> str:
@@ -153,7 +157,7 @@ class GovernedPool:
             return pool.urlopen(method, url, **prepared)
 
         edge = self._edge
-        asked = Asked(pool, method.upper(), url, options, edge.headers(options))
+        asked = Asked(pool, method.upper(), url, options, edge)
         place = edge.place(pool.scheme, pool.host, pool.port)
         return through(edge, Exchange(send, asked, place, replayable=asked.replayable))
 
@@ -204,11 +208,12 @@ class HeldBody:
         super().close()  # type: ignore[misc]  # as above
 
 
-def lend_body(raw: Any, hold: Callable[[], Hold]) -> None:
-    """Let a hold end with the body of *raw*, if that is a response of urllib3, and has not been read yet."""
+def lend_body(edge: Edge, exchange: Exchange, raw: Any) -> None:
+    """Let the hold of *exchange* end with the body of *raw*, if that is a response of urllib3, and has not been read yet."""
     if hasattr(raw, "release_conn") and not raw.closed:
-        raw._svcgov = hold()
+        raw._svcgov = edge.hold(exchange)
         become(raw, HeldBody)
+        _kinds.add(type(raw))
 
 
 def retries_in(pipeline: Pipeline) -> bool:

@@ -30,7 +30,10 @@ class Aim:
     def __init__(self, keys: Keys, rate: Rate, burst: int | None, cost: int, size: float = 0.0) -> None:
         self.keys: Keys = keys
         self.rate: Rate = rate
-        self.step, self.slack, self.grace, its = aimed(rate, burst, cost)
+        step, slack, grace, its = aimed(rate, burst, cost)
+        self.step: float = step
+        self.slack: float = slack
+        self.grace: float = grace
         self.size: float = its or size
 
 

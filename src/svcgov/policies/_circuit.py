@@ -60,6 +60,17 @@ class Circuit(Terms):
 
     __slots__ = ()
 
+    settings: BreakerSettings
+    window: Any
+    ramp: Ramp
+    open_until: float
+    edge: float
+    in_row: int
+    warm: int
+    over: bool
+    free: Permit
+    calm: Permit
+
     def admit(self, now: float, call: Any = None) -> Permit:
         """A permit, or the breaker's refusal. Not reached while the circuit is closed and a permit is free."""
         fresh = self.owner.clock.monotonic()  # read before the lock: an old reading would refuse what is due

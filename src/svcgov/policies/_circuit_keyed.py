@@ -74,6 +74,8 @@ class Circuits(Keyed):
 
     __slots__ = ("by_hand",)
 
+    epoch: object
+
     def __init__(self, owner: CircuitBreaker) -> None:
         self.by_hand: str | None = None
         super().__init__(owner)

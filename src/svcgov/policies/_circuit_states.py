@@ -79,7 +79,7 @@ class Terms:
     def __init__(self, owner: Any, settings: BreakerSettings, state: str | None = None) -> None:
         self.owner: Any = owner  # a `CircuitBreaker`, or what stands for it beside one key
         self.settings: BreakerSettings = settings
-        self.lock = RLock()  # lets its own thread in: a collection of garbage may call from inside
+        self.lock: RLock = RLock()  # lets its own thread in: a collection of garbage may call from inside
         self.returns: list[tuple[Any, ...]] = []
         self.tickets: Tickets = Tickets()
         self.openings: int = 0

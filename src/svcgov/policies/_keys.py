@@ -90,7 +90,7 @@ class Keys:
         self._busy = False
         self._lock = RLock()
         self._mishaps = Mishaps(owner)
-        self.gone = Aim(self, owner.settings.limits[0], None, 1)  # of levels that were taken out: they let nothing pass
+        self.gone: Aim = Aim(self, owner.settings.limits[0], None, 1)  # of levels that were taken out: they let nothing pass
         self.gone.slack = -NEVER
         self.shared: Level | Tolls = self._made(owner.settings)
         self.overflow: Level | Tolls = self._made(owner.settings)

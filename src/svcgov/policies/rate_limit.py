@@ -80,7 +80,7 @@ class Gcra:
         self.owner: RateLimit = owner
         self.free: Permit = None
         self.calm: Permit = None  # a toll: nothing is handed out, nothing comes back
-        self.lock = RLock()  # whatever the collector calls meanwhile may come by here again
+        self.lock: RLock = RLock()  # whatever the collector calls meanwhile may come by here again
         self.spent: float = 0.0
         self.at: float = owner.clock.monotonic()
         self.instead: Tolls | None = None  # the machine that was put in its place while functions hold this one

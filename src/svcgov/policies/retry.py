@@ -332,7 +332,7 @@ class Varied:
         self.whole = whole
         self.settings = settings
         self.on: Matcher = settings.on or whole.on
-        self.machine = Attempting(self)  # type: ignore[arg-type]  # stands where a retry does
+        self.machine: Attempting = Attempting(self)  # type: ignore[arg-type]  # stands where a retry does
         self.machine.clock, self.machine.tally = whole.machine.clock, whole.machine.tally
 
     def __getattr__(self, name: str) -> Any:

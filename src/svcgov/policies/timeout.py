@@ -14,7 +14,6 @@ from warnings import warn
 
 from .._core._callable import Written, kind_of
 from .._core._durations import DAY, as_seconds
-from .._core._live import living
 from .._core._mishaps import Mishaps, noted, said
 from .._core._report import outside
 from .._core._schema import Settings, choice, custom, duration
@@ -96,11 +95,10 @@ class TimeLimit:
 class Measure:
     """The machine where the seconds are a function of the call: it makes a `TimeLimit` for each."""
 
-    __slots__ = ("clock", "measure", "name", "on_thread", "owner")
+    __slots__ = ("measure", "name", "on_thread", "owner")
 
     def __init__(self, owner: Timeout, measure: Callable[[Call], Any]) -> None:
         self.owner: Timeout = owner
-        self.clock: Clock = owner.clock
         self.name: str = owner.label
         self.measure: Callable[[Call], Any] = measure
         self.on_thread: bool = owner.settings.enforce == "thread"
@@ -152,9 +150,6 @@ class Timeout(Gated):
             machine.seconds = seconds
         else:
             self.machine = self._machine()
-            for one in living():
-                if self in getattr(one, "policies", ()):
-                    one.route = one.nested()  # type: ignore[attr-defined]  # what has policies is a governed function
 
     def measured(self, answer: Any) -> float | None:
         """The seconds that a function has answered, which may be none left (0 or below), or no limit (None)."""

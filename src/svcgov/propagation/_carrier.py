@@ -56,7 +56,7 @@ def outgoing(now: float, *, ours: bool) -> dict[str, str]:
     here, otel = INVOCATION.get(), trace.provider()
     if ours:
         headers.update(here.forwarded)
-        if REQUEST_ID not in headers and (request_id := fit(here.request_id)):
+        if REQUEST_ID not in headers and here.request_id and (request_id := fit(here.request_id)):
             headers[REQUEST_ID] = request_id
         carried = dict(here.baggage)
         if otel is not None:
@@ -65,7 +65,8 @@ def outgoing(now: float, *, ours: bool) -> dict[str, str]:
         if here.colour is not None:
             carried = {colour.KEY: here.colour, **carried}  # first: there may not be room for all
             headers.update(dict.fromkeys(colour.names, here.colour))
-        baggage.write(carried, headers)
+        if carried:
+            baggage.write(carried, headers)
     span = None if otel is None else trace.current(otel)
     if span is not None:
         trace.write(trace.of(span), headers)

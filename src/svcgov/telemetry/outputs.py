@@ -54,7 +54,7 @@ class Outputs:
 
     def __init__(self, identity: Identity, clock: Clock, word: str) -> None:
         self.word = word
-        self.recorder = Recorder(identity, clock=clock)
+        self.recorder: Recorder = Recorder(identity, clock=clock)
         self._identity = identity
         self._emf: Emf | None = None
         if word == "emf":
