@@ -8,6 +8,7 @@ caller's.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -134,6 +135,7 @@ def test_a_connection_that_was_closed_while_idle_is_no_failure(threads: None, cl
     for times in (1, 2):
         assert asker.get(server.url) == (200, b"{}")
         assert server.still_open() == 0
+        time.sleep(0.05)  # until the other side has been told, on a busy machine too
         assert (server.accepted, len(server.heads)) == (times, times)
     asker.close()
     server.close()
