@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -255,3 +255,17 @@ def test_another_thread_than_the_main_one_cannot_listen() -> None:
     """It is not an error to try."""
     code = ENDING.replace("CHORES.add(", "add = lambda: CHORES.add(") + "\nt = threading.Thread(target=add); t.start(); t.join()"
     assert in_child(code) == "last words"
+
+
+def test_who_is_asked_to_end_ends_what_is_to_be_done_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then nobody listens any more: the process ends as it would have."""
+    log: list[object] = []
+    listening: dict[int, Any] = {}
+    monkeypatch.setattr("atexit.register", lambda end: log.append("registered"))
+    monkeypatch.setattr("signal.getsignal", lambda number: signal.SIG_DFL)
+    monkeypatch.setattr("signal.signal", listening.__setitem__)
+    monkeypatch.setattr("os.kill", lambda pid, number: log.append(number))
+    _chores._at_end(lambda: log.append("last words"))
+    listening[signal.SIGTERM](signal.SIGTERM, None)
+    assert log == ["registered", "last words", signal.SIGTERM]
+    assert listening[signal.SIGTERM] is signal.SIG_DFL

@@ -156,6 +156,23 @@ def test_silent_applications_write_nothing(monkeypatch: pytest.MonkeyPatch, caps
     assert (sent, list(body), capsys.readouterr().out) == ([204], [b"done"], "")
 
 
+def test_who_comes_second_finds_what_the_first_has_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waited for its turn, another thread has looked."""
+    look = Looks()
+    invocation = arrived(look)
+
+    class Turn:
+        def __enter__(self) -> None:
+            if not look.times:
+                _arrival._look(invocation)  # type: ignore[arg-type]  # one that is arriving
+
+        def __exit__(self, *error: object) -> None: ...
+
+    monkeypatch.setattr(_arrival, "_lock", Turn())
+    assert invocation.path == "/a"
+    assert look.times == 1
+
+
 def test_in_a_forked_child_nobody_is_looking() -> None:
     """The lock is a new one."""
     before = _arrival._lock

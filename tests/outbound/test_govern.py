@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -125,3 +126,11 @@ def test_no_client_library_is_imported_to_recognise_a_client() -> None:
         "sys.exit(bool(clients & {name.partition('.')[0] for name in sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_in_a_forked_child_nobody_is_governing_a_client() -> None:
+    """The lock is a new one."""
+    module = importlib.import_module("svcgov.outbound.govern")
+    before = module._lock
+    module._unlocked()
+    assert module._lock is not before

@@ -173,3 +173,11 @@ def test_a_change_in_the_midst_of_a_storm_loses_nothing(cost: int, variant: bool
     snapshot = gate.snapshot()
     assert (snapshot["in_use"], snapshot["waiting"]) == (0, 0)
     assert len(most) + snapshot["refused"] == 8 * 400 + 200
+
+
+def test_what_is_no_seat_gives_nothing_back(variant: bool) -> None:
+    """While nobody has moved, too."""
+    gate = bulkhead(1)
+    with gate:
+        gate.machine.settle(object(), None, 0.0)
+        assert gate.snapshot()["in_use"] == 1

@@ -11,6 +11,7 @@ import pytest
 import svcgov
 from _worlds import AsyncWorld, Facts, Takes, World, deadline
 from svcgov import Pipeline, bulkhead, retry, timeout
+from svcgov._core._chores import CHORES
 from svcgov._core._clock import SYSTEM
 from svcgov._shells._workers import POOL
 from svcgov.errors import BulkheadFullError, CallTimeoutError, ConfigError, TimeoutWarning
@@ -191,6 +192,15 @@ def test_workers_are_bounded_as_configured(monkeypatch: pytest.MonkeyPatch) -> N
     assert (POOL.most, POOL.idle) == (64, 5.0)
     svcgov.configure(max_workers=128)
     assert (POOL.most, POOL.idle) == (128, 5.0)
+
+
+def test_the_keeper_is_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does what can wait, or each call does when its answer is ready."""
+    monkeypatch.setattr(CHORES, "mode", "auto")
+    svcgov.configure(keeper="on")
+    assert CHORES.mode == "on"
+    svcgov.configure(idle=30)
+    assert CHORES.mode == "on"
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def _fold(
         policy = rest.pop()
         if policy.shape == "gate":
             if edge and policy.holds:
-                inner = _kept(shell, kind, policy, fn, inner, again=any(outer.shape == "loop" for outer in rest))
+                inner = _kept(kind, policy, fn, inner, again=any(outer.shape == "loop" for outer in rest))
                 continue
             inner = _apart(shell, kind, policy, None if fn is shell.direct else fn, inner)
         elif policy.shape == "loop":
@@ -188,17 +188,13 @@ def _apart(shell: ModuleType, kind: str, policy: Policy, fn: Callable[..., Any] 
     return shell.judged(policy, inner) if judges else inner
 
 
-def _kept(shell: ModuleType, kind: str, policy: Policy, fn: Callable[..., Any], inner: Inner, *, again: bool) -> Inner:
+def _kept(kind: str, policy: Policy, fn: Callable[..., Any], inner: Inner, *, again: bool) -> Inner:
     """The frames of a gate whose permit stays out until the answer has been read."""
     if kind == "async":
         from ._kept_async import kept
     else:
         from ._kept_sync import kept
-    gate, judges = gate_of(policy), _judges(policy)
-    if judges:
-        inner = shell.judging(policy, inner)
-    inner = kept(gate, fn, _wait_of(kind), inner, again=again)
-    return shell.judged(policy, inner) if judges else inner
+    return kept(gate_of(policy), fn, _wait_of(kind), inner, again=again)
 
 
 def _wait_of(kind: str) -> Callable[[Wait], Any]:

@@ -85,15 +85,12 @@ class faults:  # noqa: N801  # reads as the statement it is
                 undo.callback(_let_call, thing, thing.instead)
                 _let_call(thing, _faulty(self, thing.instead or thing.target, thing.kind, thing.clock))
 
-        _live.midwives.append(befall)
-        undo.callback(_live.midwives.remove, befall)
-        try:
+        with undo:
+            _live.midwives.append(befall)
+            undo.callback(_live.midwives.remove, befall)
             for one in _live.living():
                 befall(one)
-        except BaseException:
-            undo.close()
-            raise
-        self._undo.append(undo)
+            self._undo.append(undo.pop_all())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
