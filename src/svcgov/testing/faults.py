@@ -85,12 +85,14 @@ class faults:  # noqa: N801  # reads as the statement it is
                 undo.callback(_let_call, thing, thing.instead)
                 _let_call(thing, _faulty(self, thing.instead or thing.target, thing.kind, thing.clock))
 
-        with undo:
+        with ExitStack() as halfway:
+            halfway.push(undo)
             _live.midwives.append(befall)
             undo.callback(_live.midwives.remove, befall)
             for one in _live.living():
                 befall(one)
-            self._undo.append(undo.pop_all())
+            halfway.pop_all()  # all are in: they stay so, until the block has ended
+        self._undo.append(undo)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
