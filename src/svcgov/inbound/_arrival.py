@@ -11,6 +11,7 @@ Rule 2: whoever asks first looks; all others see the same, in other threads too.
 from __future__ import annotations
 
 from _thread import RLock
+from sys import modules
 
 from .._core._context import Invocation
 from .._core._fork import after_fork
@@ -109,8 +110,9 @@ def arriving(
 ) -> Invocation:
     """The invocation of a call that came with *event* and *context* at the moment *now*; *look* is how they are read."""
     invocation = _new(Arriving)
-    otel = trace.provider()
-    span = None if otel is None else trace.current(otel)  # now: whoever looks later may be in another one
+    span = None
+    if "opentelemetry.trace" in modules and (otel := trace.provider()) is not None:
+        span = trace.current(otel)  # now: whoever looks later may be in another one
     _sow(invocation, (look, event, context, identity, deadline, identity.first_call(now), span))
     return invocation
 

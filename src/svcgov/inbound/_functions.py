@@ -72,8 +72,9 @@ class Edge:
         self.target: Callable[..., Any] = governed if policies or pipeline.name is not None else fn
         self.name: str = name_of(fn)
         self._way = way
-        self._came, self._left_of = way.came, way.left_of
-        self._identity = identity
+        self.came: Callable[[Any, Any], Came] = way.came
+        self.left_of: Callable[[Any, Any], float | None] = way.left_of
+        self.identity: Identity = identity
         self.log: Log = log
         self._clock = clock
 
@@ -81,8 +82,8 @@ class Edge:
         """Set the context of a call with these arguments; and whether its time is over already."""
         first = args[0] if args else next(iter(kw.values()), None)
         second = args[1] if len(args) > 1 else kw.get("context")
-        left = self._left_of(first, second)
-        invocation = begin(self._came, first, second, self._identity, now=now, left=left)
+        left = self.left_of(first, second)
+        invocation = begin(self.came, first, second, self.identity, now=now, left=left)
         if not self.log.silent:
             came_by(invocation)  # before the function has changed it
         return invocation, left is not None and left <= 0
@@ -127,11 +128,20 @@ class Edge:
 
 def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock: Clock, every: bool) -> Callable[..., Any]:
     """A plain function in the place of *fn*, which *run* calls."""
-    begun, ended, failed, name, log = edge.begun, edge.ended, edge.failed, edge.name, edge.log
+    left_of, came, identity = edge.left_of, edge.came, edge.identity
+    ended, failed, name, log = edge.ended, edge.failed, edge.name, edge.log
 
     def call(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         now = clock.monotonic()
-        invocation, expired = begun(now, args, kw)
+        if len(args) == 2:  # as the platforms call; `Edge.begun` is the same for any call, and a frame more
+            first, second = args
+            left = left_of(first, second)
+            invocation = begin(came, first, second, identity, now=now, left=left)
+            if not log.silent:
+                came_by(invocation)
+            expired = left is not None and left <= 0
+        else:
+            invocation, expired = edge.begun(now, args, kw)
         try:
             if expired:
                 raise DeadlineExceededError(name, "expired")

@@ -73,6 +73,8 @@ def left_of(event: Any, context: Any) -> float | None:
             return left_of(None, inner)  # whatever the caller said, it was when a durable function began
         left = None
     try:
+        if not event and context.client_context is None:
+            return left
         said = _said(event, context)
     except Exception:  # as above; who looks closer will report it
         return left
