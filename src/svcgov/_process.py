@@ -49,4 +49,4 @@ def configure(**settings: Unpack[Options]) -> None:
     if "keeper" in settings:
         from ._core._chores import CHORES
 
-        CHORES.mode = checked.keeper
+        CHORES.keep(checked.keeper)

@@ -109,16 +109,7 @@ class WaysIn:
         Raises:
             ConfigError: for another service than the one that this governor has, and for policies that cannot be.
         """
-        if fn is None:
-            return lambda given: self._handled(given, service, policy, errors)
-        return self._handled(fn, service, policy, errors)
-
-    def _handled(self, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
-        if not callable(fn):
-            raise TypeError(f"expected a handler, got {fn!r} (did you mean handler(service=...)?)")
-        from .inbound.handler import handled
-
-        return handled(fn, **self._edge("handler", service, policy, errors))
+        return self._function("handler", fn, service, policy, errors)
 
     if TYPE_CHECKING:
 
@@ -173,13 +164,19 @@ class WaysIn:
     def _function(self, place: str, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
         def decorate(given: Any) -> Any:
             if not callable(given):
-                raise TypeError(f"expected a function, got {given!r} (did you mean {place}(service=...)?)")
+                what = "handler" if place == "handler" else "function"
+                raise TypeError(f"expected a {what}, got {given!r} (did you mean {place}(service=...)?)")
+            edge = self._edge(place, service, policy, errors)
+            if place == "handler":
+                from .inbound.handler import handled
+
+                return handled(given, **edge)
             from importlib import import_module
 
             from .inbound._functions import governed
 
             way: Any = import_module(f"{__package__}.inbound.{place}")
-            return governed(given, way, **self._edge(place, service, policy, errors))
+            return governed(given, way, **edge)
 
         return decorate if fn is None else decorate(fn)
 

@@ -57,16 +57,16 @@ def done(clock: ManualClock) -> Done:
 def test_nothing_is_due_where_there_is_nothing_to_do(chores: Chores) -> None:
     """Who has ended a call compares two numbers, and goes on."""
     assert chores.due == NEVER
-    chores.turn()
+    chores.answered(NEVER)
 
 
 def test_a_chore_is_done_when_it_is_due(chores: Chores, clock: ManualClock, done: Done) -> None:
     """Not before, and again after as long."""
     chores.add("beat", done.by("beat"), every=10)
     for _ in range(5):
-        chores.turn()
+        chores.answered(NEVER)
         clock.advance(5)
-    chores.turn()
+    chores.answered(NEVER)
     assert done.log == [("beat", 10.0), ("beat", 20.0)]
     assert chores.due == 30.0
 
@@ -75,8 +75,8 @@ def test_after_a_freeze_it_is_done_once(chores: Chores, clock: ManualClock, done
     """What was missed is not made up for."""
     chores.add("beat", done.by("beat"), every=10)
     clock.freeze(1000)
-    chores.turn()
-    chores.turn()
+    chores.answered(NEVER)
+    chores.answered(NEVER)
     assert done.log == [("beat", 1000.0)]
 
 
@@ -107,7 +107,7 @@ def test_a_chore_that_raises_is_reported_and_has_its_turn_again(
     chores.add("beat", done.by("beat"), every=10)
     for _ in range(2):
         clock.advance(10)
-        chores.turn()
+        chores.answered(NEVER)
     assert [name for name, _ in done.log] == ["broken", "beat"] * 2
     assert capsys.readouterr().err.count("broken raised OSError: disk full; it is tried again") == 1
 
@@ -118,13 +118,13 @@ def test_nobody_does_them_twice_at_a_time(chores: Chores, clock: ManualClock, do
     def again() -> None:
         done.by("again")()
         clock.advance(10)
-        chores.turn()
+        chores.answered(NEVER)
 
     chores.add("again", again, every=10)
     clock.advance(10)
-    chores.turn()
+    chores.answered(NEVER)
     assert len(done.log) == 1
-    chores.turn()
+    chores.answered(NEVER)
     assert len(done.log) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_chore_that_is_stopped_is_done_no_more(chores: Chores, clock: ManualCl
     stop()
     stop()
     clock.advance(10)
-    chores.turn()
+    chores.answered(NEVER)
     assert (done.log, chores.due) == ([], NEVER)
 
 
@@ -167,25 +167,96 @@ def test_a_keeper_does_them_when_they_are_due() -> None:
     (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
     assert twice.wait(5)
     stop()
-    chores._keeper.set()
+    woken: Any = chores._keeper
+    woken.set()
     keeper.join(5)
     assert not keeper.is_alive()
     assert chores._keeper is None
     assert set(times) == {"svcgov-keeper"}
 
 
+def test_where_there_is_a_keeper_no_call_does_what_is_due() -> None:
+    """Nobody who waits for an answer waits for that."""
+    chores = Chores()
+    chores.mode = "on"
+    asleep, go = threading.Event(), threading.Event()
+    times: list[str] = []
+
+    def do() -> None:
+        times.append(threading.current_thread().name)
+        asleep.set()
+        go.wait(5)
+
+    stop = chores.add("slow", do, every=0.001)
+    assert asleep.wait(5)
+    (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    chores.answered(NEVER)
+    stop()
+    go.set()
+    keeper.join(5)
+    assert times == ["svcgov-keeper"]
+
+
+def test_a_keeper_comes_and_goes_as_configured() -> None:
+    """For the chores that there are already, too."""
+    chores = Chores()
+    chores.mode = "off"
+    stop = chores.add("beat", lambda: None, every=1000)
+    assert chores._keeper is None
+    chores.keep("on")
+    (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    chores.keep("off")
+    keeper.join(5)
+    assert not keeper.is_alive()
+    assert chores._keeper is None
+    stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_chore_that_ends_its_thread_leaves_the_rest_to_the_calls() -> None:
+    """As where there is no keeper; another one begins with the next chore."""
+    chores = Chores()
+    chores.mode = "on"
+
+    def ends() -> None:
+        raise GeneratorExit
+
+    stop = chores.add("ends", ends, every=0.001)
+    for one in threading.enumerate():
+        if one.name == "svcgov-keeper":
+            one.join(5)
+    stop()
+    assert chores._keeper is None
+    stop = chores.add("beat", lambda: None, every=1000)
+    (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    stop()
+    woken: Any = chores._keeper
+    woken.set()
+    keeper.join(5)
+
+
+def test_a_call_spends_no_more_on_them_than_it_has_left(chores: Chores, clock: ManualClock, done: Done) -> None:
+    """Its deadline counts, where that comes before the budget."""
+    for name in ("first", "second"):
+        chores.add(name, done.by(name, takes=0.02), every=10)
+    clock.advance(10)
+    chores.answered(0.01)
+    assert [name for name, _ in done.log] == ["first"]
+
+
 def test_one_keeper_looks_after_all() -> None:
     """Another chore wakes it, if it is due earlier."""
     chores = Chores()
     chores.mode = "on"
-    woken = threading.Event()
-    stops = [chores.add("slow", lambda: None, every=1000), chores.add("fast", woken.set, every=0.01)]
-    assert woken.wait(5)
+    fast = threading.Event()
+    stops = [chores.add("slow", lambda: None, every=1000), chores.add("fast", fast.set, every=0.01)]
+    assert fast.wait(5)
     keepers = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
     assert len(keepers) == 1
     for stop in stops:
         stop()
-    chores._keeper.set()
+    woken: Any = chores._keeper
+    woken.set()
     keepers[0].join(5)
 
 
@@ -217,7 +288,7 @@ def test_a_forked_child_has_no_keeper_yet(chores: Chores, clock: ManualClock, do
     chores._keeper = object()
     chores._forked()
     clock.advance(10)
-    chores.turn()
+    chores.answered(NEVER)
     assert (chores._keeper, done.log) == (None, [("beat", 10.0)])
 
 

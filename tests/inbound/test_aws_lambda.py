@@ -53,6 +53,17 @@ def test_a_request_in_every_form(name: str, form: str) -> None:
     assert {name for name in arrived.headers if name != name.lower()} == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [("rest_v1", "203.0.113.7"), ("http_v2", "203.0.113.7"), ("function_url", "203.0.113.7"), ("alb", ""), ("sqs", "")],
+)
+def test_an_address_is_taken_from_the_gateway_alone(name: str, client: str) -> None:
+    """What a load balancer puts into a header may be what it was told."""
+    event = golden(name)
+    event.setdefault("headers", {})["x-forwarded-for"] = "6.6.6.6"
+    assert came(event, None).client == client
+
+
 @pytest.mark.parametrize("name", ["rest_v1", "alb_multi"])
 def test_a_header_that_came_twice_is_one_list(name: str) -> None:
     """By the standard; the platform's single-valued form keeps the last one only."""

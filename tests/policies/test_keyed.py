@@ -72,7 +72,7 @@ def test_the_key_is_asked_for_outside_of_every_lock(clock: ManualClock) -> None:
     gate = desks(clock)
 
     def key(call: Any) -> str:
-        with DeskOf(gate, MachineOfKey(gate.machine, "inner")):
+        with DeskOf(gate, MachineOfKey(gate, "inner")):
             return "outer"
 
     gate.reconfigure({"key": key})
@@ -206,7 +206,7 @@ def test_what_comes_by_from_inside_the_lock_changes_nothing(clock: ManualClock) 
 def test_of_one_key_as_a_policy(world: World) -> None:
     """It governs functions and blocks, by the settings and the name of the whole."""
     gate = desks(world.clock)
-    acme = DeskOf(gate, MachineOfKey(machine_with_keys(gate), "acme"))
+    acme = DeskOf(gate, MachineOfKey(gate, "acme"))
     assert world.governed(acme, lambda: gate.machine.by_key["acme"].used)() == 1
     assert world.block(acme, lambda: gate.machine.by_key["acme"].used)() == 1
     assert world.governed(Pipeline(acme), lambda: gate.machine.by_key["acme"].used)() == 1

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcgov.inbound._records import ENVELOPE as READ_FROM
 from svcgov.inbound._records import carrier_of
 from svcgov.inbound.aws_lambda import came
 from svcgov.propagation._attributes import ENVELOPE, LONGEST, MOST, in_attributes, in_client_context, in_detail
@@ -93,11 +92,6 @@ def test_attributes_that_are_none_are_left_alone(given: Any) -> None:
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
-
-
-def test_both_sides_know_the_same_envelope() -> None:
-    """It is written in two places."""
-    assert ENVELOPE == READ_FROM
 
 
 @pytest.mark.parametrize("detail", ["{}", '{"order": 7}', ' {\n"price": 1.10}', '{"big": 12345678901234567890.123456789}'])

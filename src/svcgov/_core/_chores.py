@@ -2,8 +2,8 @@
 
 Rule 1: no thread is needed. Whoever has answered a call does what is due, within a budget; a process that was frozen finds
         it due at its next call.
-Rule 2: where a process has time between its calls, one thread may do it when it is due: the keeper. It is not there before there
-        is a chore, and ends with the process.
+Rule 2: where a process has time between its calls, one thread does it when it is due, and calls do not: the keeper. It is not
+        there before there is a chore, and ends with the process. A forked child has none until it has a chore of its own.
 Rule 3: nothing here raises, and nobody waits: whoever finds the chores in another's hands goes on.
 Rule 4: a chore that raises is reported once, and has its turn again. One that takes longer than it may is not interrupted: the
         others wait for the next turn.
@@ -56,14 +56,14 @@ class Chores:
         self.mode: str = "auto"
         self.due: float = NEVER
         self._chores: list[Chore] = []
+        self._registered = False  # for the end; a forked child inherits that
         self._forked()
 
     def _forked(self) -> None:
         """In a process that has just been forked: its parent's keeper is not here, and nobody has the chores in hand."""
         self._lock = RLock()  # a signal may ask for the end on the thread that is doing them
         self._busy = False
-        self._keeper: Any = None
-        self._registered = False
+        self._keeper: Any = None  # what wakes it, while there is one
 
     def add(self, name: str, do: Callable[[], object], *, every: float, at_end: bool = False) -> Callable[[], None]:
         """Let *do* be called every so many seconds, *at_end* of the process too; call what comes back to stop.
@@ -77,8 +77,7 @@ class Chores:
             if at_end and not self._registered:
                 self._registered = True
                 _at_end(self.end)
-        if self._keeps():
-            self._wake()
+        self._look()
 
         def stop() -> None:
             with self._lock:
@@ -87,7 +86,12 @@ class Chores:
 
         return stop
 
-    def turn(self, budget: float = BUDGET) -> None:
+    def answered(self, left: float) -> None:
+        """An answer is ready, and nobody waits for another *left* seconds: do what is due, where no keeper does."""
+        if self._keeper is None and self.clock.monotonic() >= self.due:
+            self.turn(min(BUDGET, left))
+
+    def turn(self, budget: float) -> None:
         """Do what is due, the longest overdue first, until *budget* is used up."""
         with self._lock:
             if self._busy:
@@ -124,6 +128,11 @@ class Chores:
 
     # -- the keeper --------------------------------------------------------------------------------------------------
 
+    def keep(self, mode: str) -> None:
+        """Have a keeper from now on (``on``), or none (``off``), or one where the process has time for it (``auto``)."""
+        self.mode = mode
+        self._look()
+
     def _keeps(self) -> bool:
         """Whether a thread looks after the chores: not where the process is frozen between its calls."""
         mode = word("SVCGOV_KEEPER", MODES, "auto") if self.mode == "auto" else self.mode
@@ -131,27 +140,32 @@ class Chores:
             return mode == "on"
         return not text("AWS_LAMBDA_RUNTIME_API") or bool(text("AWS_LAMBDA_MAX_CONCURRENCY"))
 
-    def _wake(self) -> None:
-        """Let the keeper look again; begin one if there is none."""
-        from threading import Event, Thread
-
+    def _look(self) -> None:
+        """Let the keeper look again; begin one, if there should be one and is none."""
         with self._lock:
-            if self._keeper is None:
+            if self._keeper is None and self._chores and self._keeps():
+                from threading import Event, Thread
+
                 self._keeper = Event()
                 Thread(target=self._keep, args=(self._keeper,), name="svcgov-keeper", daemon=True).start()
-            self._keeper.set()
+            if self._keeper is not None:
+                self._keeper.set()
 
     def _keep(self, woken: Any) -> None:
-        while True:
-            with self._lock:
-                if not self._chores:
-                    self._keeper = None
-                    return
-                left = self.due - self.clock.monotonic()
-            woken.wait(max(0.0, min(left, 3600.0)))
-            woken.clear()
-            if self.clock.monotonic() >= self.due:
-                self.turn(NEVER)
+        try:
+            while True:
+                with self._lock:
+                    if not self._chores or not self._keeps():
+                        self._keeper = None  # under the lock: who adds a chore now begins another one
+                        return
+                    left = self.due - self.clock.monotonic()
+                woken.wait(max(0.0, min(left, 3600.0)))
+                woken.clear()
+                if self.clock.monotonic() >= self.due:
+                    self.turn(NEVER)
+        except BaseException:  # that of a chore which ends its thread: calls do what is due, until there is another keeper
+            self._keeper = None
+            raise
 
 
 def _at_end(end: Callable[[], None]) -> None:

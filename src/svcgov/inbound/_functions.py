@@ -90,18 +90,23 @@ class Edge:
 
     def ended(self, invocation: Invocation, began: float, result: Any) -> None:
         """It has returned: write it down, and do what can wait."""
+        if not self.log.silent:
+            self._line(invocation, None, began, self._status(invocation, result))
+        self._over(began)
+
+    def _status(self, invocation: Invocation, result: Any) -> int | None:
+        try:
+            return self._way.status_of(came_by(invocation), result)
+        except Exception as failure:  # what is returned is the author's, and may be anything
+            report_once(("status", self.name), f"the status of what {self.name} answers could not be found out: {failure!r}")
+            return None
+
+    def _over(self, began: float) -> None:
+        """It is written down: tell, if it came near its deadline, and do what can wait."""
         if PROCESS.heard:
             ended_near(self.name, self._clock, began)
         if CHORES.due != NEVER:
             tidy()
-        if self.log.silent:
-            return
-        status = None
-        try:
-            status = self._way.status_of(came_by(invocation), result)
-        except Exception as failure:  # what is returned is the author's, and may be anything
-            report_once(("status", self.name), f"the status of what {self.name} answers could not be found out: {failure!r}")
-        self._line(invocation, None, began, status)
 
     def failed(self, invocation: Invocation, began: float, error: BaseException, *, every: bool) -> Any:
         """It has raised: write it down. The answer that this is, or None where it is to be raised."""
@@ -111,10 +116,7 @@ class Edge:
         form, every = came.form, every or self._cut_off(error)
         answer = answer_to(error, every=every) if form and (self.passed or every) else None
         self._line(invocation, error, began, None if answer is None else answer.status)
-        if PROCESS.heard:
-            ended_near(self.name, self._clock, began)
-        if CHORES.due != NEVER:
-            tidy()
+        self._over(began)
         return None if answer is None else self._way.written(form, answer)
 
     def _cut_off(self, error: BaseException) -> bool:

@@ -17,12 +17,13 @@ Rule: a record is whatever somebody sent. Nothing here trusts its shape, and not
 
 from __future__ import annotations
 
+from ..propagation._attributes import ENVELOPE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-ENVELOPE = "_svcgov"
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _SAME_TRACE = 35  # characters of a traceparent that say which trace it is
 

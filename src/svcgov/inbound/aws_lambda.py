@@ -28,7 +28,6 @@ from ._records import carried_by, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from ._answers import Answer
@@ -44,7 +43,7 @@ def came(event: Any, context: Any) -> Came:
     if form:
         trigger = "http" if form in _FORMS else form
         headers = _headers(event)
-        client = _client(event, headers)
+        client = _client(event)
         form = form if form in _FORMS else ""
     else:
         trigger, headers = carried_by(event) or ("direct", _handed(context))
@@ -151,14 +150,14 @@ def _request(event: Any) -> tuple[Any, Any, str]:
     return method, path, "authorizer" if any(name in event for name in _AUTHORIZES) else form
 
 
-def _client(event: dict[str, Any], headers: Mapping[str, str]) -> str:
-    """The address that a request came from: the gateway says it; a load balancer puts it behind what it was told."""
+def _client(event: dict[str, Any]) -> str:
+    """The address that a request came from, where the gateway says it. What a load balancer says may be what it was told."""
     context = event["requestContext"]
     for part in ("http", "identity"):
         said = context.get(part)
         if isinstance(said, dict) and isinstance(said.get("sourceIp"), str):
             return str(said["sourceIp"])
-    return headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if "elb" in context else ""
+    return ""
 
 
 def _headers(event: dict[str, Any]) -> dict[str, str]:

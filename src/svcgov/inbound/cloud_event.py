@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from ..propagation.colour import HEADER as COLOUR
+from ..propagation._attributes import IN_EVENTS
 from ._arrival import Came
 from .asgi import joined
 from .http import platforms
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Answer
-
-_CARRIED = {"traceparent": "traceparent", "tracestate": "tracestate", "baggage": "baggage", "svcgovcolour": COLOUR}
 
 
 def came(event: Any, _: object) -> Came:
@@ -44,7 +42,7 @@ def attributes_of(event: Any) -> Mapping[str, Any]:
 
 def carried(attributes: Mapping[str, Any]) -> dict[str, str]:
     """What they carry, as headers."""
-    return {name: said for key, name in _CARRIED.items() if isinstance(said := attributes.get(key), str)}
+    return {name: said for key, name in IN_EVENTS.items() if isinstance(said := attributes.get(key), str)}
 
 
 def left_of(event: Any, _: object) -> float | None:
@@ -66,4 +64,4 @@ def _of_request() -> dict[str, str]:
     if flask is None or not flask.has_request_context():
         return {}
     headers = joined(flask.request.headers.items())
-    return {name: headers[name] for name in _CARRIED.values() if name in headers}
+    return {name: headers[name] for name in IN_EVENTS.values() if name in headers}

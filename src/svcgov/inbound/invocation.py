@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import update_wrapper
 
 from .._core._callable import origin_of
-from .._core._chores import BUDGET, CHORES
+from .._core._chores import CHORES, NEVER
 from .._core._context import ATTEMPT, DEADLINE, INVOCATION, REPEATABLE
 from .._core._report import report_once
 from ..errors import ConfigError
@@ -59,10 +59,8 @@ def begin(
 
 def tidy() -> None:
     """The answer is ready: do what can wait, if it is due and there is time for it."""
-    now = CHORES.clock.monotonic()
-    if now >= CHORES.due:
-        deadline = DEADLINE.get()
-        CHORES.turn(BUDGET if deadline is None else min(BUDGET, deadline - now))
+    deadline = DEADLINE.get()
+    CHORES.answered(NEVER if deadline is None else deadline - CHORES.clock.monotonic())
 
 
 def keep() -> list[Token[Any]]:

@@ -86,25 +86,11 @@ def _colour(call: Call) -> Any:
 
 
 def _path(call: Call) -> Any:
-    """The path of the request, without the query: of ASGI and API Gateway, of HTTP APIs and URLs of functions, or of WSGI."""
-    raw = call.invocation.raw
-    for at in (("path",), ("rawPath",), ("requestContext", "http", "path")):
-        found = _text(_within(raw, *at))
-        if found:
-            return found
-    before, after = _text(_within(raw, "SCRIPT_NAME")), _text(_within(raw, "PATH_INFO"))
-    return (before or "") + after if after else before
+    return call.invocation.path or None
 
 
 def _ip(call: Call) -> Any:
-    """Who has opened the connection, by what the platform says: API Gateway and URLs of functions, ASGI, or WSGI."""
-    raw = call.invocation.raw
-    for at in (("requestContext", "identity", "sourceIp"), ("requestContext", "http", "sourceIp"), ("REMOTE_ADDR",)):
-        found = _text(_within(raw, *at))
-        if found:
-            return found
-    client = _within(raw, "client")
-    return _text(client[0]) if isinstance(client, (list, tuple)) and client else None
+    return call.invocation.client or None
 
 
 def _within(value: Any, *names: str) -> Any:
@@ -114,10 +100,6 @@ def _within(value: Any, *names: str) -> Any:
             return None
         value = value.get(name)
     return value
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 NAMED: dict[str, Callable[[str], Callable[[Call], Any]]] = {"header": Header, "arg": Argument, "claim": Claim}

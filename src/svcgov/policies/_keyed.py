@@ -286,8 +286,8 @@ class MachineOfKey:
 
     asks = True
 
-    def __init__(self, keyed: Keyed, key: Hashable) -> None:
-        self.owner: Any = keyed.owner
+    def __init__(self, owner: Any, key: Hashable) -> None:
+        self.owner: Any = owner
         self.key: Hashable = key
         self.free: Permit = None
         self.calm: Permit = PASSED

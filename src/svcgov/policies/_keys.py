@@ -15,19 +15,17 @@ from _thread import RLock
 
 from .._core._call import Wait
 from .._core._mishaps import Mishaps
-from ..errors import ConfigError
-from ..pipeline import Gated
 from ._buckets import GONE, Aim, Level
+from ._keyed import MachineOfKey
+from ._keyed import OfKey as GateOfKey
 from ._windows import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-    from typing import Any, ClassVar, Literal
+    from collections.abc import Hashable
+    from typing import Any
 
     from .._core._durations import Rate
-    from .._core._listeners import Listeners
-    from .._core._schema import Settings
     from ..errors import RateLimitedError
     from ..typing import Clock, Permit
     from ._rate_settings import RateLimitSettings
@@ -268,61 +266,29 @@ class Keys:
                 machine.forked()
 
 
-class KeyMachine:
-    """The machine of a gate for one key, which is looked up at each call: it may have been forgotten meanwhile."""
+class KeyMachine(MachineOfKey):
+    """The machine of a limit for one key. Its permits are tolls."""
 
-    asks = True
+    __slots__ = ()
 
-    __slots__ = ("_key", "_whole", "calm", "free")
+    calm: Permit
 
     def __init__(self, whole: RateLimit, key: Hashable) -> None:
-        self._whole = whole
-        self._key = key
-        self.free: Permit = None
-        self.calm: Permit = None
-
-    def admit(self, now: float, call: Any = None) -> Permit:
-        """As `Keys.admit`, whatever the call."""
-        return self._keys.admit_key(self._key, now, call)
-
-    @property
-    def _keys(self) -> Keys:
-        """Those of now: a test may have put others in their place."""
-        return self._whole.machine  # type: ignore[return-value]  # a limit that has keys has no other machine
-
-    def settle(self, permit: Permit, error: BaseException | None, now: float) -> None:
-        """A toll is not given back."""
+        super().__init__(whole, key)
+        self.calm = None
 
     def standing(self) -> dict[str, float]:
         """The limit of this key at this moment."""
-        return self._keys.standing(self._key)
+        return self.keyed.standing(self.key)  # type: ignore[no-any-return]  # by `Keys`
 
 
-class RateLimitOfKey(Gated):
+class RateLimitOfKey(GateOfKey):
     """The limit of one key, as a gate of its own: ``limit.of("acme")``."""
 
-    kind = "rate_limit"
-    shape: ClassVar[Literal["gate", "loop", "limit"]] = "gate"
-    shares = True
     machine: KeyMachine
 
     def __init__(self, whole: RateLimit, key: Hashable) -> None:
-        self.label: str = whole.label
-        self._name = whole.name
-        self.clock: Clock = whole.clock
-        self.ears: Listeners = whole.ears
-        self.declared: dict[str, Any] = whole.declared
-        self.whole: RateLimit = whole
-        self.machine = KeyMachine(whole, key)
-
-    @property
-    def settings(self) -> RateLimitSettings:  # type: ignore[override]  # read only
-        """Those of the whole."""
-        return self.whole.settings
-
-    def changed(self, changes: Mapping[str, Any], path: str) -> Settings:
-        """It has no settings of its own."""
-        raise ConfigError(path, dict(changes), "nothing: reconfigure the rate limit that has the keys")
+        super().__init__(whole, KeyMachine(whole, key))
 
     def snapshot(self) -> dict[str, float]:
         """``limit``, ``window``, ``remaining`` and ``reset`` of this key."""

@@ -249,7 +249,7 @@ class Bulkhead(Gated):
         from ._keyed import MachineOfKey, machine_with_keys
         from ._rooms import BulkheadOfKey
 
-        return BulkheadOfKey(self, MachineOfKey(machine_with_keys(self), key))
+        return BulkheadOfKey(self, MachineOfKey(machine_with_keys(self).owner, key))
 
     def cost_of(self, call: Any) -> int:
         """What *call* costs: a function that raises, or says what cannot be, is told of. Its call costs 1, as a block does."""

@@ -194,7 +194,7 @@ class CircuitBreaker(ByHand, TheirNames, pybreaker.CircuitBreaker):  # type: ign
         from ._circuit_keyed import CircuitBreakerOfKey, CircuitMachineOfKey
         from ._keyed import machine_with_keys
 
-        return CircuitBreakerOfKey(self, CircuitMachineOfKey(machine_with_keys(self), key))
+        return CircuitBreakerOfKey(self, CircuitMachineOfKey(machine_with_keys(self).owner, key))
 
     def gate_for(self, key: Hashable) -> Circuit:
         """The circuit of a key, or of the calls that have none (None); for `Keyed`."""

@@ -14,16 +14,24 @@ Rule 4: nobody waits for the answer to a message, so no deadline goes along; its
 
 from __future__ import annotations
 
+from .colour import HEADER as COLOUR
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-ENVELOPE = "_svcgov"
+ENVELOPE = "_svcgov"  # the member of an event's detail
+IN_EVENTS = {  # the attributes of a CloudEvent, whose names have letters and digits only (CloudEvents 1.0)
+    "traceparent": "traceparent",
+    "tracestate": "tracestate",
+    "baggage": "baggage",
+    "svcgovcolour": COLOUR,
+}
 MOST = 10  # attributes of a message, as SQS has it; more of them, and a message of SNS does not reach a queue
 LONGEST = 3583  # bytes of a client context, encoded
-_IN_MESSAGES = ("traceparent", "baggage", "tracestate", "x-request-id")  # what is most needed first
-_IN_CONTEXTS = ("traceparent", "x-request-deadline-ms", "x-svcgov-colour", "baggage", "tracestate")  # and all else, then
+IN_MESSAGES = ("traceparent", "baggage", "tracestate", "x-request-id")  # what is most needed first
+_IN_CONTEXTS = ("traceparent", "x-request-deadline-ms", COLOUR, "baggage", "tracestate")  # and all else, then
 
 
 def in_attributes(given: Any, headers: Mapping[str, str]) -> Any:
@@ -31,7 +39,7 @@ def in_attributes(given: Any, headers: Mapping[str, str]) -> Any:
     if given is not None and not isinstance(given, dict):
         return given  # the client will say what is wrong with it
     attributes: dict[str, Any] = given or {}
-    for name in _new(_IN_MESSAGES, headers, attributes)[: max(0, MOST - len(attributes))]:
+    for name in _new(IN_MESSAGES, headers, attributes)[: max(0, MOST - len(attributes))]:
         attributes = {**attributes, name: {"DataType": "String", "StringValue": headers[name]}}
     return attributes or given
 
@@ -44,7 +52,7 @@ def in_detail(given: Any, headers: Mapping[str, str]) -> Any:
         detail = loads(given)
     except Exception:  # the service will say what is wrong with it
         return given
-    carried = {name: headers[name] for name in _IN_MESSAGES if name in headers}
+    carried = in_messages(headers)
     if not carried or not isinstance(given, str) or not isinstance(detail, dict) or ENVELOPE in detail:
         return given
     inside = given.lstrip()[1:]  # as it is written: a number may have more digits than we can hold
@@ -70,6 +78,11 @@ def in_client_context(given: Any, headers: Mapping[str, str]) -> Any:
         if len(written) <= LONGEST:
             custom, encoded = more, written
     return encoded
+
+
+def in_messages(headers: Mapping[str, str]) -> dict[str, str]:
+    """What of *headers* goes along with a message."""
+    return {name: headers[name] for name in IN_MESSAGES if name in headers}
 
 
 def _new(names: tuple[str, ...], headers: Mapping[str, str], given: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 from .._core._clock import SYSTEM
 from ..errors import ConfigError
 from ._carrier import outgoing
-from .colour import HEADER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,13 +37,6 @@ if TYPE_CHECKING:
 
 
 NOTHING = "e30="  # a client context without anything in it
-_MESSAGE = ("traceparent", "tracestate", "baggage", "x-request-id")
-_EVENT = {  # letters and digits only (CloudEvents 1.0)
-    "traceparent": "traceparent",
-    "tracestate": "tracestate",
-    "baggage": "baggage",
-    HEADER: "svcgovcolour",
-}
 
 if TYPE_CHECKING:
 
@@ -86,9 +78,9 @@ def _attributes(headers: dict[str, str]) -> Any:
 
 
 def _detail(headers: dict[str, str]) -> Any:
-    from ._attributes import ENVELOPE
+    from ._attributes import ENVELOPE, in_messages
 
-    carried = _picked(headers)
+    carried = in_messages(headers)
     return {ENVELOPE: carried} if carried else {}
 
 
@@ -99,15 +91,15 @@ def _client_context(headers: dict[str, str]) -> Any:
 
 
 def _cloudevent(headers: dict[str, str]) -> Any:
-    return {attribute: headers[name] for name, attribute in _EVENT.items() if name in headers}
+    from ._attributes import IN_EVENTS
+
+    return {attribute: headers[name] for attribute, name in IN_EVENTS.items() if name in headers}
 
 
 def _kafka(headers: dict[str, str]) -> Any:
-    return [(name, value.encode()) for name, value in _picked(headers).items()]
+    from ._attributes import in_messages
 
-
-def _picked(headers: dict[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in _MESSAGE if name in headers}
+    return [(name, value.encode()) for name, value in in_messages(headers).items()]
 
 
 _FORMS: dict[str, Callable[[dict[str, str]], Any]] = {

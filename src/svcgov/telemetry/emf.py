@@ -72,39 +72,37 @@ class Emf:
     def ended(self, invocation: Invocation) -> None:
         """A call has ended: write a line, if it is time for one and there is time for it."""
         now = self._clock.monotonic()
-        if now < self._due or not self._writing.acquire(blocking=False):
-            return
-        try:
-            if invocation.deadline is not None and invocation.deadline - now < BUDGET:
-                self._recorder.output_failures += 1
-                return
-            self._due = now + INTERVAL
-            self._write(now)
-        except Exception as failure:
-            self._rest(now, f"raised {failure!r}")
-        finally:
-            self._writing.release()
+        if now >= self._due:
+            self._tell(now, invocation.deadline, empty=True)
 
     def flush(self) -> None:
-        """Write what has been counted since the last line, if anything has: nobody calls any more, or the process ends."""
+        """Write what is left: nobody calls any more, or the process ends. While lines cost too much there is none either."""
         now = self._clock.monotonic()
-        if now + INTERVAL < self._due or not self._writing.acquire(blocking=False):
-            return  # it costs too much for now, or is being done
+        if now + INTERVAL >= self._due:
+            self._tell(now, None, empty=False)
+
+    def _tell(self, now: float, deadline: float | None, *, empty: bool) -> None:
+        """Write what has been counted since the last line, or that nothing was (*empty*), unless somebody is writing."""
+        if not self._writing.acquire(blocking=False):
+            return
         try:
-            if any(count != self._counts.get(name, 0) for name, count in self._read()[0].items()):
+            if deadline is not None and deadline - now < BUDGET:
+                self._recorder.output_failures += 1
+                return
+            counts, took = self._read()
+            fresh = {name: count - self._counts.get(name, 0) for name, count in counts.items()}
+            if empty or any(fresh.values()):
                 self._due = now + INTERVAL
-                self._write(now)
+                self._write(now, self._line(fresh, took))
+                self._counts, self._took = counts, took
         except Exception as failure:
             self._rest(now, f"raised {failure!r}")
         finally:
             self._writing.release()
 
-    def _write(self, now: float) -> None:
-        counts, took = self._read()
-        line = self._line({name: count - self._counts.get(name, 0) for name, count in counts.items()}, took)
+    def _write(self, now: float, line: str) -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
-        self._counts, self._took = counts, took
         lasted = self._clock.monotonic() - now
         if lasted > BUDGET:
             self._rest(now, f"took {lasted * 1000:.1f} ms")

@@ -61,7 +61,7 @@ class Outputs:
             from .emf import INTERVAL, Emf
 
             self._emf = Emf(self.recorder)
-            self._stop = CHORES.add("emf", self._emf.flush, every=INTERVAL, at_end=True)
+            CHORES.add("emf", self._emf.flush, every=INTERVAL, at_end=True)
 
     def called(self, invocation: Invocation, **how: Any) -> None:
         """A call has come in, and has ended; *how* is what `Recorder.called` takes."""

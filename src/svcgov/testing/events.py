@@ -24,9 +24,9 @@ from uuid import uuid4
 from .._core._clock import SYSTEM, utc
 from .._core._context import well_coloured
 from ..errors import ConfigError
-from ..inbound._records import ENVELOPE
 from ..propagation import baggage
 from ..propagation import colour as colours
+from ..propagation._attributes import ENVELOPE
 from ._requests import REQUESTS, request
 from .made_up import ACCOUNT, REGION
 
