@@ -35,8 +35,8 @@ a number, a word, an argument), and runs the tests that come by there. A change 
 survivor stands below with the reason why it may live; most change nothing that anybody could see.
 
 `nox -s mutation` does it all anew and writes this page, in about an hour. It fails when less than {least:.0%} are killed, or a
-survivor has no reason. The tests of the syntax trees, of the byte code and of references left over are not part of it: they
-look at the functions themselves, around which mutmut puts its own.
+survivor has no reason. The tests of the syntax trees, of the byte code, of what is loaded and of references left over are not
+part of it: they look at the functions themselves, around which mutmut puts its own.
 
 Measured on {day} with mutmut {mutmut} on Python {python}.
 
