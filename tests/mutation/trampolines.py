@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import FunctionType
+from typing import Any
 
 from hypothesis import Phase, settings
 
@@ -21,7 +22,9 @@ def pytest_sessionstart() -> None:
     """The tests have set their profile by now; their modules come later."""
     settings.register_profile("mutation", settings.get_profile("svcgov"), phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutation")
-    counts = _report.outside  # the frames above itself: two are of its own trampoline, and one is that of `_fewer`
+    counts: Any = _report.outside  # the frames above itself: two are of its own trampoline, and one is that of `_fewer`
+    if counts.__code__ is _fewer.__code__:
+        return  # mutmut runs pytest several times in one process
     fewer = FunctionType(_fewer.__code__, {"__name__": "svcgov.trampoline", "counts": counts})
     for module in list(sys.modules.values()):
         if getattr(module, "outside", None) is counts:
