@@ -35,6 +35,8 @@ add_module_names = False
 nitpicky = True
 # A reference to anything outside of this package, and the names that annotations alone use, have no page here.
 nitpick_ignore_regex = [("py:class", ".*"), ("py:obj", r"(?!svcgov\.).*")]
+# Attributes are looked up by their bare names, and several records may have one of the same name.
+suppress_warnings = ["ref.python"]
 
 
 FACTORIES = {  # the functions that make something of settings: the class, and what is no keyword

@@ -18,12 +18,12 @@ PACKAGE = Path(__file__).parent.parent / "src" / "svcgov"
 
 LAYERS = (
     ("_core", "errors", "facts", "typing"),
-    ("_describe", "_policy", "_process", "pipeline", "_shells"),
+    ("_describe", "_documented", "_policy", "_process", "pipeline", "_shells"),
     ("policies", "propagation"),
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
-    ("governor", "_default", "_override", "_ways_in"),
-    ("__init__", "cli", "agent", "testing"),
+    ("governor", "_default", "_override", "_under_documents", "_under_registry", "_ways_in", "_ways_in_functions", "logs"),
+    ("__init__", "_cli_documents", "_cli_registry", "cli", "agent", "testing"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 STRANGERS = LAYERS[2] + LAYERS[4]  # parts that know nothing of the others on their floor
@@ -38,8 +38,9 @@ OWNERS = {  # third-party package: the rooms that may bring it in
     "structlog": ("telemetry/access_log",),
     "tornado": ("policies/_pybreaker",),
     "wrapt": ("agent/", "outbound/_patch"),
+    "yaml": ("config/_formats",),
 }
-WAITING = ("_shells/", "inbound/", "outbound/", "testing")
+WAITING = ("_shells/", "inbound/", "outbound/", "registry/_aio", "registry/_watch", "testing")
 DOORS = {  # functions elsewhere that wait for what the shells do
     "_core/_clock:SystemClock.asleep",
     "_policy:Enterable.__aenter__",

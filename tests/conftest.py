@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from _worlds import AsyncWorld, Facts, World
-from svcgov._core import _environment, _report
+from svcgov._core import _environment, _predicates, _report
 from svcgov._core._chores import CHORES, NEVER
 from svcgov._core._environment import SERVICE, VERSION
 from svcgov._core._listeners import PROCESS
 from svcgov._core._meters import METERS
 from svcgov._core._names import NAMES
+from svcgov._core._spans import SPANS
 from svcgov._default import DEFAULT
 from svcgov.testing import ManualClock
 
@@ -39,11 +40,14 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (*SERVICE[1:], *VERSION[1:]):
         monkeypatch.delenv(name, raising=False)
     NAMES.forget()
+    _predicates.forget()
     DEFAULT.__init__()  # type: ignore[misc]  # whoever holds it holds one that serves nobody yet
     _environment._warned.clear()
     _report._said.clear()
     CHORES.mode = "off"
+    PROCESS._ears = ()  # a module of tests may have made a handler when it was loaded
     yield
+    SPANS.forget()
     PROCESS._ears = ()
     METERS.each = ()
     CHORES._chores, CHORES.due = [], NEVER

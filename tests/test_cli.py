@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import svcgov
 from _worlds import SOURCE
-from svcgov.cli import main
+from svcgov.cli import SETTINGS, main
 
 
 def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,8 +31,39 @@ def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatc
         ["colour_key", "-", "default"],
         ["forward", "x-tenant,x-b3-*", "SVCGOV_FORWARD"],
         ["log", "structlog if it is loaded, else json", "default"],
+        ["log_level", "info", "default"],
+        ["log_sample", "1", "default"],
+        ["redact", "-", "default"],
+        ["metrics", "what the code mounts", "default"],
+        ["traces", "where a provider is set", "default"],
+        ["config", "-", "default"],
+        ["document_keys", "-", "default"],
+        ["min_revision", "0", "default"],
+        ["stage", "-", "default"],
+        ["colour", "-", "default"],
+        ["registry", "-", "default"],
+        ["address", "-", "default"],
         ["disabled", "-", "default"],
+        ["keeper", "auto", "default"],
     ]
+
+
+def test_show_has_every_variable_that_there_is() -> None:
+    """Those of the settings of documents are shown as what they set."""
+    shown = {name for setting in SETTINGS for name in setting.variables if name.startswith("SVCGOV_")}
+    written = {name for file in Path(SOURCE).rglob("*.py") for name in re.findall(r"SVCGOV_[A-Z_]+", file.read_text())}
+    assert shown | {"SVCGOV_SET"} == written
+
+
+def test_who_asks_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither of a URL that can be, nor of one that cannot."""
+    monkeypatch.setenv("SVCGOV_ADDRESS", "http://me:hunter2@shop")
+    monkeypatch.setenv("SVCGOV_REGISTRY", "carrier-pigeon://me:hunter2@roof")
+    assert main(["show", "--json"]) == main(["show"]) == 1
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert "http://[redacted]@shop" in said.out
+    assert said.err.startswith("error: SVCGOV_REGISTRY: expected a URL")
 
 
 def test_show_speaks_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +72,15 @@ def test_show_speaks_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert main(["show", "--json"]) == 0
     rows = {row["setting"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["disabled"] == {"setting": "disabled", "value": "retry", "origin": "SVCGOV_DISABLED", "error": None}
+
+
+def test_a_key_of_documents_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only that there is one."""
+    monkeypatch.setenv("SVCGOV_DOCUMENT_KEYS", "first=a secret of this house")
+    assert main(["show"]) == 0
+    said = capsys.readouterr()
+    assert "secret" not in said.out + said.err
+    assert re.search(r"document_keys +set +SVCGOV_DOCUMENT_KEYS", said.out)
 
 
 @pytest.mark.parametrize(("key", "status"), [("a secret of this house", 0), ("hunter2", 1)])
@@ -62,7 +103,16 @@ def test_a_secret_is_not_shown(
         ("SVCGOV_COLOUR_HEADERS", "x mesh"),
         ("SVCGOV_FORWARD", "connection"),
         ("SVCGOV_LOG", "xml"),
+        ("SVCGOV_LOG_LEVEL", "loud"),
+        ("SVCGOV_LOG_SAMPLE", "1.5"),
+        ("SVCGOV_REDACT", "..."),
+        ("SVCGOV_METRICS", "carrier-pigeon"),
+        ("SVCGOV_TRACES", "all"),
+        ("SVCGOV_MIN_REVISION", "first"),
+        ("SVCGOV_COLOUR", "light blue"),
+        ("SVCGOV_REGISTRY", "carrier-pigeon://roof"),
         ("SVCGOV_DISABLED", "everything"),
+        ("SVCGOV_KEEPER", "perhaps"),
     ],
 )
 def test_a_setting_that_cannot_be_is_an_error(

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.util._once import Once
 from sybil.document import Document
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import svcgov
+from svcgov._core import _chores, _spans
 from svcgov._core._budget import BudgetSettings
 from svcgov.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
+from svcgov.telemetry import access_log, outputs
 
 if TYPE_CHECKING:
     from svcgov.pipeline import Policy
@@ -27,6 +31,13 @@ POLICIES: dict[str, type[Policy]] = {
     "bulkhead": Bulkhead,
     "rate-limit": RateLimit,
     "timeout": Timeout,
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "SVCGOV_KEEPER": _chores.MODES,
+    "SVCGOV_LOG": access_log.WORDS,
+    "SVCGOV_LOG_LEVEL": tuple(access_log.RANKS),
+    "SVCGOV_METRICS": outputs.WORDS,
+    "SVCGOV_TRACES": _spans.WORDS,
 }
 BESIDE = {"name", "listeners"}  # arguments that are no settings
 PARSE = PythonCodeBlockParser()
@@ -49,6 +60,8 @@ def defaults_of(page: str) -> dict[str, str]:
 def test_the_examples_of_a_page_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The examples of a page are one program, from its first line to its last."""
     monkeypatch.delitem(sys.modules, "structlog", raising=False)  # no reader has loaded it
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)  # and a provider that a page sets is the page's
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     page = page_of(path)
     for example in page.examples():
         example.evaluate()
@@ -109,12 +122,14 @@ def test_the_page_of_errors_has_every_error() -> None:
     assert [name for name in svcgov.errors.__all__ if name not in page] == []
 
 
-def test_the_pages_of_policies_have_every_fact() -> None:
+def test_the_guide_has_every_fact() -> None:
     """What can be heard is in a table under *Telemetry*, with all of its fields."""
-    pages = "".join((GUIDE / f"{page}.md").read_text().partition("## Telemetry")[2] for page in POLICIES)
+    pages = "".join(page.read_text().partition("## Telemetry")[2] for page in sorted(GUIDE.glob("*.md")))
+    rows = [line for line in pages.splitlines() if line.startswith("| `")]
     for name in set(svcgov.facts.__all__) - {"Fact"}:
-        row = next(line for line in pages.splitlines() if line.startswith(f"| `{name}` |"))
+        row = "".join(line for line in rows if line.startswith(f"| `{name}` |"))
         fields = set(getattr(svcgov.facts, name)._fields) - {"policy", "at"}
+        assert row, name
         assert fields <= set(re.findall(r"`(\w+)", row)) | {"retry_after"}, name  # which not every refusal has
 
 
@@ -123,3 +138,11 @@ def test_the_page_of_configuration_has_every_variable() -> None:
     sources = "".join(path.read_text() for path in Path(svcgov.__file__).parent.rglob("*.py"))
     page = (GUIDE / "configuration.md").read_text()
     assert set(re.findall(r"SVCGOV_[A-Z_]+", sources)) == set(re.findall(r"SVCGOV_[A-Z_]+", page))
+
+
+@pytest.mark.parametrize(("variable", "words"), CHOICES.items())
+def test_the_page_of_configuration_has_the_words_of_a_variable(variable: str, words: tuple[str, ...]) -> None:
+    """Those that it may hold are those that are taken."""
+    page = (GUIDE / "configuration.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{variable}` |"))
+    assert sorted(re.findall(r"`(\w+)`", row.split("|")[2])) == sorted(words)

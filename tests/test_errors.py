@@ -19,8 +19,10 @@ from svcgov.errors import (
     CircuitOpenError,
     ConfigError,
     ConfigWarning,
+    ConflictError,
     DeadlineExceededError,
     RateLimitedError,
+    RegistryError,
     RejectedError,
     SvcgovError,
     TimeoutWarning,
@@ -33,6 +35,8 @@ ALL: list[SvcgovError] = [
     RejectedError("payments", "reason"),
     CallTimeoutError("payments", "total", 2.5),
     BatchFailedError(2, 10),
+    RegistryError("memory://a", "away"),
+    ConflictError("memory://a", "another revision", 7),
     ConfigError("retry.attempts", 0, "an integer >= 1"),
 ]
 

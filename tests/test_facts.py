@@ -55,6 +55,10 @@ def test_a_fact_is_told_in_the_past_tense(kind: Any) -> None:
         "Fact",
         "Abandoned",
         "Neared",
+        "Lost",
+        "Recovered",
+        "Skipped",
+        "Applied",
     )
     assert kind.__name__.endswith(past)
 

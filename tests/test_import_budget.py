@@ -85,6 +85,34 @@ def test_a_plain_function_needs_no_asyncio() -> None:
     assert not loaded & (THE_FIVE - {"pybreaker"})
 
 
+def test_the_log_of_facts_is_loaded_by_the_first_of_them() -> None:
+    """A function to which nothing happens pays nothing for it, when it starts or later."""
+    loaded = """
+import json, sys, svcgov
+handler = svcgov.handler(policy=svcgov.bulkhead(1, name="pool"))(lambda event, context: event)
+handler({}, None)
+before = {name for name in sys.modules if name.startswith("svcgov.telemetry.")}
+with svcgov.bulkhead(1, name="pool"):
+    try:
+        handler({}, None)
+    except svcgov.errors.BulkheadFullError:
+        pass
+after = {name for name in sys.modules if name.startswith("svcgov.telemetry.")}
+sys.stdout = sys.__stdout__
+print(json.dumps([sorted(before), sorted(after - before)]))
+"""
+    before, more = in_child(f"import io, sys\nsys.stdout = io.StringIO()\n{loaded}")
+    assert before == ["svcgov.telemetry.access_log"]
+    assert more == ["svcgov.telemetry.correlation", "svcgov.telemetry.fact_log"]
+
+
+def test_without_a_document_its_code_is_not_loaded() -> None:
+    """Nor that of a governor."""
+    loaded = loaded_by(USED)
+    assert not {name for name in loaded if name.startswith("svcgov.config")}
+    assert not loaded & {"svcgov.governor", "svcgov._documented", "tomllib", "json", "hashlib"}
+
+
 def test_policies_without_a_breaker_need_none_of_the_five() -> None:
     """And none of the heavy modules."""
     loaded = loaded_by(USED.replace('@svcgov.circuit_breaker("payments")', ""))

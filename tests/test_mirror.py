@@ -178,6 +178,24 @@ def test_the_frames_that_keep_a_permit_are_mirrors() -> None:
     assert "await" not in plain
 
 
+def differences_of_spanned(plain: str, other: str) -> list[str]:
+    """As `differences`, of the frame that makes a span."""
+    said = "for plain functions. `_span_async` is its mirror.", "for coroutine functions. `_span_sync` is its mirror."
+    assert said[0] in plain
+    assert said[1] in other
+    plain, other = (text.partition("TYPE_CHECKING = False")[0] + text[text.index("def spanned(") :] for text in (plain, other))
+    return differences(plain, other.replace(said[1], said[0]))
+
+
+def test_the_frames_that_make_a_span_are_mirrors() -> None:
+    """The same; and the comparison can fail."""
+    plain, other = ((SHELLS / f"_span_{name}.py").read_text() for name in ("sync", "async"))
+    assert differences_of_spanned(plain, other) == []
+    assert differences_of_spanned(plain, other.replace("span.end(None)", "span.end(0)", 1)) != []
+    assert functions(other, ast.AsyncFunctionDef) == {"spanned.call"}
+    assert "await" not in plain
+
+
 @pytest.mark.parametrize(
     ("said", "instead"),
     [

@@ -247,15 +247,17 @@ def test_a_pipeline_shows_its_order() -> None:
 
 
 def test_a_policy_argument_means_a_pipeline() -> None:
-    """One policy, a pipeline, several of them, or none."""
+    """One policy, a pipeline, the name of one, several of them, or none."""
     gate, other = bulkhead(1), bulkhead(2)
     pipeline = Pipeline(gate)
     assert pipeline_of(pipeline, "here") is pipeline
     assert pipeline_of(gate, "here").policies == (gate,)
     assert pipeline_of([pipeline, other], "here").policies == pipeline_of((gate, other), "here").policies == (gate, other)
     assert pipeline_of(None, "here").policies == ()
-    with pytest.raises(ConfigError, match="here: expected a policy, a pipeline, or a list of them, got 'retry'"):
-        pipeline_of("retry", "here")
+    named = Pipeline(gate, name="payments")
+    assert pipeline_of("payments", "here") is named
+    with pytest.raises(ConfigError, match="here: expected a policy, a pipeline, the name of one, or a list of them, got 7"):
+        pipeline_of(7, "here")
 
 
 def test_a_policy_of_ones_own_is_governed_like_any_other(world: World) -> None:

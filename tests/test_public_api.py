@@ -26,7 +26,16 @@ from svcgov._core._frozen import REQUIRED, Frozen
 
 FILE = Path(__file__).with_name("public_api.txt")
 MODULES = sorted(one.name for one in pkgutil.walk_packages(svcgov.__path__, "svcgov."))
-PUBLIC = ("svcgov", "svcgov.errors", "svcgov.facts", "svcgov.policies", "svcgov.testing", "svcgov.typing")
+PUBLIC = (
+    "svcgov",
+    "svcgov.errors",
+    "svcgov.facts",
+    "svcgov.logs",
+    "svcgov.policies",
+    "svcgov.registry",
+    "svcgov.testing",
+    "svcgov.typing",
+)
 
 
 def lines() -> list[str]:

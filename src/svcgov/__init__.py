@@ -10,7 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
     from . import facts as facts
+    from . import logs as logs
     from . import policies as policies
+    from . import registry as registry
     from . import testing as testing
     from . import typing as typing
     from ._core._backoff import Backoff as Backoff
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ._core._here import current as current
     from ._core._here import current_attempt as current_attempt
     from ._core._here import remaining as remaining
+    from ._core._predicates import predicate as predicate
     from ._default import alive as alive
     from ._default import asgi as asgi
     from ._default import batch as batch
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from ._default import ready as ready
     from ._default import signed_colour as signed_colour
     from ._default import wsgi as wsgi
+    from ._documented import policy as policy
     from ._override import override as override
     from ._process import configure as configure
     from ._shells._spawn import copy_context as copy_context
@@ -74,6 +78,8 @@ _HOMES = {
     "listen": "_default",
     "message": "_default",
     "override": "_override",
+    "policy": "_documented",
+    "predicate": "_core._predicates",
     "rate_limit": "policies.rate_limit",
     "ready": "_default",
     "remaining": "_core._here",
@@ -84,7 +90,7 @@ _HOMES = {
     "timeout": "policies.timeout",
     "wsgi": "_default",
 }
-_MODULES = ("errors", "facts", "policies", "testing", "typing")
+_MODULES = ("errors", "facts", "logs", "policies", "registry", "testing", "typing")
 
 __all__ = [  # noqa: PLE0604  # made from the table above, so that no name can be forgotten
     *_HOMES,
@@ -97,6 +103,8 @@ def __getattr__(name: str) -> object:
 
     if name in _HOMES:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        if import_module(f"{__name__}._core._environment").documented():
+            import_module(f"{__name__}._default").DEFAULT._found()  # before anything is made that a document may speak of
     elif name in _MODULES:
         value = import_module(f"{__name__}.{name}")
     else:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from typing import Any, ParamSpec, TypeVar, overload
 
-    from ._ways_in import Errors, Governs, Handles, Policies, Serves
+    from ._ways_in import Serves
+    from ._ways_in_functions import Errors, Governs, Handles, Policies
     from .facts import Fact
     from .inbound.batch import Batch, Message
     from .policies.circuit_breaker import CircuitBreaker
@@ -71,16 +72,44 @@ def handler(fn: Any = None, /, *, service: str | None = None, policy: Policies =
 if TYPE_CHECKING:
 
     @overload
-    def http(fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Governs: ...
+    def http(
+        fn: None = None,
+        /,
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+        health: str | None = None,
+        requires: Sequence[str | CircuitBreaker] = (),
+        metrics: str | None = None,
+    ) -> Governs: ...
     @overload
     def http(
-        fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
+        fn: Callable[P, R],
+        /,
+        *,
+        service: str | None = None,
+        policy: Policies = None,
+        errors: Errors = "raise",
+        health: str | None = None,
+        requires: Sequence[str | CircuitBreaker] = (),
+        metrics: str | None = None,
     ) -> Callable[P, R]: ...
 
 
-def http(fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
+def http(
+    fn: Any = None,
+    /,
+    *,
+    service: str | None = None,
+    policy: Policies = None,
+    errors: Errors = "raise",
+    health: str | None = None,
+    requires: Sequence[str | CircuitBreaker] = (),
+    metrics: str | None = None,
+) -> Any:
     """Govern an HTTP function of functions-framework, ``(request)``: see `Governor.http`."""
-    return DEFAULT.http(fn, service=service, policy=policy, errors=errors)
+    return DEFAULT.http(fn, service=service, policy=policy, errors=errors, health=health, requires=requires, metrics=metrics)
 
 
 if TYPE_CHECKING:
@@ -108,9 +137,10 @@ def knative(
     policy: Policies = None,
     errors: Errors = "raise",
     requires: Sequence[str | CircuitBreaker] = (),
+    metrics: str | None = None,
 ) -> Callable[..., Any]:
     """Govern a function of Knative's Python runtime: see `Governor.knative`."""
-    return DEFAULT.knative(fn, service=service, policy=policy, errors=errors, requires=requires)
+    return DEFAULT.knative(fn, service=service, policy=policy, errors=errors, requires=requires, metrics=metrics)
 
 
 def alive() -> Health:

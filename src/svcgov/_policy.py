@@ -23,7 +23,7 @@ from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
@@ -76,6 +76,8 @@ class Policy:
     holds: ClassVar[bool] = False  # whether a permit stays out, at the edge of a client, until the answer has been read
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that cannot change while the policy is in use
     per_call: ClassVar[tuple[str, ...]] = ()  # settings that may be others for some calls (`varied`)
+    final: bool | tuple[str, ...] = False  # whether no document changes it, or which of its settings
+    documented: Mapping[str, Any] = {}  # what a document says beside the code; never changed, put anew
     machine: Any
 
     def __init__(self, given: Mapping[str, Any], *, name: str | None = None, clock: Clock = SYSTEM) -> None:
@@ -85,8 +87,8 @@ class Policy:
         self._name = name
         self.clock = clock
         self.ears: Listeners = Listeners(PROCESS)
-        self.declared: dict[str, Any] = dict(given)
-        self.settings: Settings = self.settings_class.of(given, self._path)
+        self.declared: dict[str, Any] = self._taken(given)
+        self.settings: Settings = self.settings_class.of(self.declared, self._path)
         self._build()
         born(self)
 
@@ -129,7 +131,7 @@ class Policy:
     def reconfigure(self, changes: Mapping[str, Any]) -> None:
         """Put other settings in force, all or none; counts, permits and states stay.
 
-        What *changes* does not name is as it was declared.
+        What *changes* does not name is as it was declared, or as a document says.
 
         Raises:
             ConfigError: when one of them cannot be; then nothing has changed.
@@ -137,13 +139,40 @@ class Policy:
         self._adopt(self.changed(changes, self._path))
 
     def redefine(self, declared: Mapping[str, Any]) -> None:
-        """The code says its settings anew (`_names`)."""
-        self._adopt(self._checked(declared, self._path))
-        self.declared = dict(declared)
+        """The code says its settings anew (`_names`). What a document says stands, if it goes together with them."""
+        declared = self._taken(declared)
+        self.settings_class.of(declared, self._path)  # has to be right by itself
+        try:
+            settings = self._checked({**declared, **self.documented}, self._path)
+        except ConfigError:
+            settings = self._checked(declared, self._path)
+            self.documented = {}
+        self._adopt(settings)
+        self.declared = declared
+
+    def _taken(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that are *given*; which of them are ``final`` is none."""
+        settings = dict(given)
+        final = settings.pop("final", False)
+        fields = self.settings_class._fields
+        listed = isinstance(final, (list, tuple)) and all(name in fields for name in final)
+        if not isinstance(final, bool) and not listed:
+            raise ConfigError(f"{self._path}.final", final, f"true, false, or a list of some of {', '.join(fields)}")
+        self.final = final if isinstance(final, bool) else tuple(final)
+        return settings
+
+    def document(self, said: Mapping[str, Any], settings: Settings) -> None:
+        """A document says so beside the code, or (without a word) no longer says anything; *settings* is what that means."""
+        self.documented = said
+        self._adopt(settings)
+
+    def with_document(self, said: Mapping[str, Any], path: str) -> Settings:
+        """The settings that a document would mean which says this of the policy, if it can change to them in use."""
+        return self._checked({**self.declared, **said}, path)
 
     def changed(self, changes: Mapping[str, Any], path: str) -> Settings:
         """The settings that *changes* to the declared ones would mean, if this policy can change to them in use."""
-        return self._checked({**self.declared, **mapping(changes, path)}, path)
+        return self._checked({**self.declared, **self.documented, **mapping(changes, path)}, path)
 
     def varied(self, changes: Mapping[str, Any]) -> Policy:
         """This policy with other settings, already read, for some calls: it counts and tells as this one."""
@@ -282,6 +311,17 @@ def _off(policy: Policy) -> bool:
 def _nested_otherwise(before: Any, after: Any) -> bool:
     """Whether the frames look different with other settings."""
     return (before.mode, before.when) != (after.mode, after.when)
+
+
+def slots_of(policies: Sequence[Policy]) -> dict[str, list[Policy]]:
+    """The *policies* by the places they stand in: their kinds, but that a time-out inside a retry is an ``attempt_timeout``."""
+    slots: dict[str, list[Policy]] = {}
+    inside_loop = False
+    for policy in policies:
+        inside_loop = inside_loop or policy.shape == "loop"
+        attempt = policy.shape == "limit" and inside_loop
+        slots.setdefault(f"attempt_{policy.kind}" if attempt else policy.kind, []).append(policy)
+    return slots
 
 
 def clock_of(policies: tuple[Policy, ...], otherwise: Clock = SYSTEM) -> Clock:

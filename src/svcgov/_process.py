@@ -6,7 +6,7 @@ from ._core._schema import Settings, choice, duration, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, TypedDict, Unpack
+    from typing import Any, Literal, TypedDict, Unpack
 
     from .typing import Duration
 
@@ -50,3 +50,11 @@ def configure(**settings: Unpack[Options]) -> None:
         from ._core._chores import CHORES
 
         CHORES.keep(checked.keeper)
+
+
+def standing() -> dict[str, Any]:
+    """What holds now."""
+    from ._core._chores import CHORES
+    from ._shells._workers import POOL
+
+    return {"max_workers": POOL.most, "idle": POOL.idle, "keeper": CHORES.mode}

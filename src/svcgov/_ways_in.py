@@ -6,40 +6,24 @@ loaded when one of them is used.
 
 from __future__ import annotations
 
+from ._core._names import scoped
+from ._ways_in_functions import FunctionsIn
 from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-    from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+    from typing import Any, Protocol
 
     from ._core._context import Identity
+    from ._ways_in_functions import Errors, Policies
     from .inbound._pages import Answers
     from .inbound.batch import Batch, Message
-    from .pipeline import Pipeline, Policy
     from .policies.circuit_breaker import CircuitBreaker
     from .telemetry.access_log import AccessLog
     from .telemetry.health import Health
     from .telemetry.outputs import Outputs
     from .typing import Clock, Duration
-
-    P = ParamSpec("P")
-    R = TypeVar("R")
-    Errors: TypeAlias = Literal["raise", "map"]
-    Policies: TypeAlias = Policy | Pipeline | Sequence[Policy | Pipeline] | None
-
-    class Handles(Protocol):
-        """The decorator of a handler, sync or async."""
-
-        @overload
-        def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, R]: ...
-        @overload
-        def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
-
-    class Governs(Protocol):
-        """The decorator of a function that stays what it is, sync or async."""
-
-        def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
 
     class Serves(Protocol):
         """An ASGI application."""
@@ -47,10 +31,11 @@ if TYPE_CHECKING:
         def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]: ...
 
 
-class WaysIn:
+class WaysIn(FunctionsIn):
     """The part of a `svcgov.Governor` that looks outside."""
 
     clock: Clock
+    scope: str
 
     if TYPE_CHECKING:
 
@@ -67,118 +52,21 @@ class WaysIn:
             """Take the name of the service."""
             ...
 
+        def _present(self) -> None:
+            """Say to the registry that it is there."""
+            ...
+
         def _access_log(self) -> AccessLog:
             """Where calls are written down."""
+            ...
+
+        def _trace(self) -> None:
+            """Make spans, where a provider is set."""
             ...
 
         def _count(self, *, asked: bool = False) -> Outputs | None:
             """Count, where an output is on."""
             ...
-
-    if TYPE_CHECKING:
-
-        @overload
-        def handler(
-            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Handles: ...
-        @overload
-        def handler(
-            self,
-            fn: Callable[P, Coroutine[Any, Any, R]],
-            /,
-            *,
-            service: str | None = None,
-            policy: Policies = None,
-            errors: Errors = "raise",
-        ) -> Callable[P, R]: ...
-        @overload
-        def handler(
-            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Callable[P, R]: ...
-
-    def handler(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
-        """Govern a handler of events, ``(event, context)``, sync or async. What comes back is a plain function.
-
-        Args:
-            fn: the handler; left out where the decorator is written with arguments.
-            service: the name of the service, if nothing else says it. One governor, one service.
-            policy: a policy, a pipeline, or a list of policies, outermost first. Where somebody waits over HTTP, what they
-                refuse is answered; else it is raised.
-            errors: ``map`` answers in the same way what governed calls inside raise by themselves: refusals and time-outs.
-
-        Raises:
-            ConfigError: for another service than the one that this governor has, and for policies that cannot be.
-        """
-        return self._function("handler", fn, service, policy, errors)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def http(
-            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Governs: ...
-        @overload
-        def http(
-            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Callable[P, R]: ...
-
-    def http(self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise") -> Any:
-        """Govern an HTTP function, ``(request)``, of functions-framework, sync or async as it is.
-
-        Args:
-            fn: the function; left out where the decorator is written with arguments.
-            service, policy, errors: as in `handler`.
-
-        Raises:
-            ConfigError: as in `handler`.
-        """
-        return self._function("http", fn, service, policy, errors)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def cloud_event(
-            self, fn: None = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Governs: ...
-        @overload
-        def cloud_event(
-            self, fn: Callable[P, R], /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-        ) -> Callable[P, R]: ...
-
-    def cloud_event(
-        self, fn: Any = None, /, *, service: str | None = None, policy: Policies = None, errors: Errors = "raise"
-    ) -> Any:
-        """Govern a function of CloudEvents, ``(event)``, of functions-framework, sync or async as it is.
-
-        What its policies refuse is raised: whoever delivers the event delivers it again.
-
-        Args:
-            fn: the function; left out where the decorator is written with arguments.
-            service, policy, errors: as in `handler`.
-
-        Raises:
-            ConfigError: as in `handler`.
-        """
-        return self._function("cloud_event", fn, service, policy, errors)
-
-    def _function(self, place: str, fn: Any, service: str | None, policy: Policies, errors: Errors) -> Any:
-        def decorate(given: Any) -> Any:
-            if not callable(given):
-                what = "handler" if place == "handler" else "function"
-                raise TypeError(f"expected a {what}, got {given!r} (did you mean {place}(service=...)?)")
-            edge = self._edge(place, service, policy, errors)
-            if place == "handler":
-                from .inbound.handler import handled
-
-                return handled(given, **edge)
-            from importlib import import_module
-
-            from .inbound._functions import governed
-
-            way: Any = import_module(f"{__package__}.inbound.{place}")
-            return governed(given, way, **edge)
-
-        return decorate if fn is None else decorate(fn)
 
     def knative(
         self,
@@ -189,6 +77,7 @@ class WaysIn:
         policy: Policies = None,
         errors: Errors = "raise",
         requires: Sequence[str | CircuitBreaker] = (),
+        metrics: str | None = None,
     ) -> Callable[..., Any]:
         """Govern a function of Knative's Python runtime: ``new = svcgov.knative(new, service=...)``, or ``handle`` itself.
 
@@ -196,15 +85,17 @@ class WaysIn:
             fn: ``new``, which makes an object with ``handle``, or a coroutine function ``handle(scope, receive, send)``.
             service, policy, errors: as in `handler`. A policy that calls more than once, as a retry does, is refused.
             requires: the circuit breakers of the dependencies without which it is not ready, or their names.
+            metrics: where its figures can be asked for, as in `asgi`. A function of events cannot be asked.
 
         Raises:
-            ConfigError: as in `handler`.
+            ConfigError: as in `handler`, and for a path that cannot be.
             TypeError: for another function.
         """
         from .inbound.knative import knative
 
         reasons = self._reasons(requires, "knative.requires")
-        return knative(fn, **self._edge("knative", service, policy, errors), reasons=reasons)
+        edge = self._edge("knative", service, policy, errors)
+        return knative(fn, **edge, reasons=reasons, pages=self._routes("knative", None, (), metrics))
 
     def asgi(
         self,
@@ -320,10 +211,12 @@ class WaysIn:
         if errors not in ("raise", "map"):
             raise ConfigError(f"{place}.errors", errors, "one of raise, map")
         self._is(service, place)
+        self._present()
+        self._trace()
         from .pipeline import pipeline_of
 
         return {
-            "pipeline": pipeline_of(policy, f"{place}.policy"),
+            "pipeline": scoped(self.scope, pipeline_of)(policy, f"{place}.policy"),
             "identity": self.identity,
             "log": self._access_log(),
             "clock": self.clock,

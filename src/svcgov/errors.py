@@ -12,6 +12,8 @@ The tree::
     |-- CallTimeoutError           504 (also a TimeoutError): the call began, and was too slow
     |-- RetriesExhaustedError          no attempt had a result that is acceptable, and the author wants that raised
     |-- BatchFailedError               the records of an event that could not be done, where they cannot be told one by one
+    |-- RegistryError                  the registry could not be asked, or did not answer in time
+    |   `-- ConflictError              somebody else has written meanwhile
     `-- ConfigError                    a setting that cannot be (also a ValueError)
 
     Warning
@@ -36,8 +38,10 @@ __all__ = [
     "CircuitOpenError",
     "ConfigError",
     "ConfigWarning",
+    "ConflictError",
     "DeadlineExceededError",
     "RateLimitedError",
+    "RegistryError",
     "RejectedError",
     "RetriesExhaustedError",
     "SvcgovError",
@@ -192,6 +196,38 @@ class BatchFailedError(SvcgovError):
 
     def __str__(self) -> str:
         return f"{self.failed} of {self.records} records were not done"
+
+
+class RegistryError(SvcgovError):
+    """The registry could not be asked, or did not answer in time. What only reads or renews never raises it.
+
+    Attributes:
+        url: which one.
+        problem: what went wrong.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ("url", "problem")
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = url
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.problem}"
+
+
+class ConflictError(RegistryError):
+    """Somebody else has written meanwhile: read again, and decide anew.
+
+    Attributes:
+        current: the revision that is there; 0 where there is none.
+    """
+
+    _fields = ("url", "problem", "current")
+
+    def __init__(self, url: str, problem: str, current: int) -> None:
+        super().__init__(url, problem)
+        self.current = current
 
 
 class ConfigError(SvcgovError, ValueError):

@@ -21,9 +21,15 @@ __all__ = [
     "CallRefused",
     "CircuitChanged",
     "DeadlineNeared",
+    "DocumentApplied",
+    "DocumentRefused",
     "Fact",
+    "LeaseLost",
     "LeftCallFailed",
     "PredicateFailed",
+    "RecordSkipped",
+    "RegistryFailed",
+    "RegistryRecovered",
     "RetryEnded",
     "RetryScheduled",
     "ThresholdExceeded",
@@ -127,6 +133,57 @@ class DeadlineNeared(Fact):
 
     left: float
     ended: bool
+
+
+class DocumentApplied(Fact):
+    """A document is in force: its *revision*, in which *layer* it stands, and how many policies and pipelines it has *changed*.
+
+    The *policy* is ``document``.
+    """
+
+    layer: str
+    revision: str
+    changed: int
+
+
+class DocumentRefused(Fact):
+    """A document cannot be, so what was in force before still is; told once for each revision.
+
+    The *path* is the first place that is wrong, and *error* says what is. The *policy* is ``document``.
+    """
+
+    layer: str
+    revision: str
+    path: str
+    error: str
+
+
+class RegistryFailed(Fact):
+    """The registry could not be asked; told again only after it has answered. The *policy* is ``registry``."""
+
+    error: str
+
+
+class RegistryRecovered(Fact):
+    """The registry answers again, after *seconds*. The *policy* is ``registry``."""
+
+    seconds: float
+
+
+class LeaseLost(Fact):
+    """The registry did not know an instance of ours any more, which is registered again. The *policy* is ``registry``."""
+
+    service: str
+    id: str
+
+
+class RecordSkipped(Fact):
+    """A record in the registry cannot be read, at *path*; told once for each content. The *policy* is ``registry``."""
+
+    service: str
+    id: str
+    path: str
+    revision: int
 
 
 class TimedOut(Fact):

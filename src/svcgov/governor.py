@@ -8,24 +8,31 @@ Rule: nothing is imported before somebody asks for it: a function that governs a
 
 from __future__ import annotations
 
+from _thread import RLock
 from functools import partial
 
 from ._core._clock import SYSTEM
 from ._core._context import Identity, well_coloured
-from ._core._environment import SERVICE, VERSION, first, text, words
+from ._core._environment import SERVICE, VERSION, first, text, word, words
+from ._core._fork import after_fork
 from ._core._listeners import PROCESS
 from ._core._names import check_name, scoped
+from ._core._spans import SPANS, WORDS
+from ._under_documents import UnderDocuments
+from ._under_registry import UnderRegistry
 from ._ways_in import WaysIn
 from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import ParamSpec, TypeVar, Unpack, overload
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
     from . import pipeline as pipelines
     from ._core._durations import Rate
-    from ._ways_in import Policies
+    from ._core._spans import Tracer
+    from ._ways_in_functions import Policies
     from .facts import Fact
     from .pipeline import Policy
     from .policies import budget as budgets
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from .policies.circuit_breaker import CircuitBreaker
     from .propagation.forwarded import Forward
     from .propagation.signed import Keys
+    from .registry import Registry
     from .telemetry.access_log import AccessLog
     from .telemetry.health import Health
     from .telemetry.outputs import Outputs
@@ -53,13 +61,23 @@ _MADE_HERE = {
     "budget": "policies.budget",
     "bulkhead": "policies.bulkhead",
     "circuit_breaker": "policies.circuit_breaker",
+    "policy": "_documented",
     "rate_limit": "policies.rate_limit",
     "retry": "policies.retry",
     "timeout": "policies.timeout",
 }
 
 
-class Governor(WaysIn):
+_making = RLock()  # held while a governor gets what it has one of, and counts with: clients are governed in many threads
+
+
+@after_fork
+def _unlocked() -> None:
+    global _making  # noqa: PLW0603  # the module has one
+    _making = RLock()
+
+
+class Governor(UnderDocuments, UnderRegistry, WaysIn):
     """Who is running, and everything that is made for it.
 
     Args:
@@ -70,13 +88,18 @@ class Governor(WaysIn):
         colour_key: the secret that colours are signed by, or several, the first of which signs; else ``SVCGOV_COLOUR_KEY``.
         forward: the headers of a call that are handed on to services of ours, such as ``["x-tenant", "x-b3-*"]``; else
             ``SVCGOV_FORWARD``, else none.
+        document: what is to hold beside the code: a mapping, or the path of a file, which is read again when it changes.
+        registry: where services are found by name: a URL, or what `svcgov.registry.connect` gives; else ``SVCGOV_REGISTRY``,
+            else nowhere.
+        address: where this process is called, such as ``http://10.0.0.7:8080``: with that it is in the registry from its first
+            way in to its end; else ``SVCGOV_ADDRESS``, else it is not.
         scope: policies of the same name in different scopes are different policies.
         clock: where time comes from, for tests.
 
     Its policies are made as those of the package are: ``governor.retry(...)``, ``governor.Pipeline(...)``.
 
     Raises:
-        ConfigError: for a name, a colour, a key or a header that cannot be.
+        ConfigError: for a name, a colour, a key, a header or a document that cannot be.
     """
 
     def __init__(
@@ -87,6 +110,9 @@ class Governor(WaysIn):
         colours: Sequence[str] | None = None,
         colour_key: str | Sequence[str] | None = None,
         forward: Sequence[str] | None = None,
+        document: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        registry: str | Registry | None = None,
+        address: str | None = None,
         scope: str = "",
         clock: Clock | None = None,
     ) -> None:
@@ -105,7 +131,17 @@ class Governor(WaysIn):
             self._keys = self._signing([colour_key] if isinstance(colour_key, str) else colour_key, "Governor.colour_key")
         self._identity: Identity | None = None
         self._log: AccessLog | None = None
+        self._listens = False
         self._outputs: Outputs | None = None
+        self._asked = registry
+        self._address = address
+        self._registry = None
+        self.instance = None
+        self._layers = ()
+        self._followed = False
+        self._documents = None
+        if document is not None:
+            self._begin_with(document)
 
     @property
     def identity(self) -> Identity:
@@ -135,6 +171,10 @@ class Governor(WaysIn):
             """As `svcgov.budget`."""
             ...
 
+        def policy(self, name: str) -> pipelines.Pipeline:
+            """As `svcgov.policy`."""
+            ...
+
         def bulkhead(self, limit: int, **options: Unpack[bulkheads.Options]) -> bulkheads.Bulkhead:
             """As `svcgov.bulkhead`."""
             ...
@@ -161,7 +201,7 @@ class Governor(WaysIn):
             from importlib import import_module
 
             make = scoped(self.scope, getattr(import_module(f"{__package__}.{_MADE_HERE[name]}"), name))
-            return make if name == "Pipeline" or self.clock is SYSTEM else partial(make, clock=self.clock)
+            return make if name in ("Pipeline", "policy") or self.clock is SYSTEM else partial(make, clock=self.clock)
 
     def alive(self) -> Health:
         """Whether this process is: it is, if it can say so."""
@@ -200,8 +240,15 @@ class Governor(WaysIn):
 
         colour.also_named(words("SVCGOV_COLOUR_HEADERS"), "SVCGOV_COLOUR_HEADERS")
         self._count()
-        pipeline = pipeline_of(policy, "govern.policy")
-        return scoped(self.scope, govern)(client, target=target, pipeline=pipeline, max_hold=max_hold)
+        self._trace()
+        pipeline = scoped(self.scope, pipeline_of)(policy, "govern.policy")
+        if target is not None and pipeline.name is None:
+            from ._documented import called
+
+            check_name(target, "govern.target")
+            pipeline = scoped(self.scope, called)(pipeline, target)
+        with self._finding():
+            return scoped(self.scope, govern)(client, target=target, pipeline=pipeline, max_hold=max_hold)
 
     def signed_colour(self, name: str) -> str:
         """The value of ``x-svcgov-colour`` for a request in this colour, which is taken although it is on no list, for 300 s.
@@ -240,23 +287,43 @@ class Governor(WaysIn):
         self._service = self.identity.service = service
 
     def _access_log(self) -> AccessLog:
+        log = self._lines()
+        if not self._listens:
+            self._listens = True
+            log.listen(self.identity)
+            self._count()
+        return log
+
+    def _lines(self) -> AccessLog:
+        """The log of this governor, which tells of calls; of what policies do once there is a way in."""
         if self._log is None:
             from .telemetry.access_log import AccessLog
 
-            self._log = AccessLog(self.clock)
-            self._count()
+            with _making:
+                if self._log is None:
+                    self._log = AccessLog(self.clock)
         return self._log
+
+    def _trace(self) -> None:
+        """Make spans where a provider of OpenTelemetry's is set, or from when one is; unless ``SVCGOV_TRACES`` says ``off``."""
+        chosen = word("SVCGOV_TRACES", WORDS, "")
+        if chosen != "off":
+            SPANS.make = _tracer
+            if chosen == "otel" and not SPANS.awaited:
+                SPANS.use(SPANS.tracer, awaited=True)
+            SPANS.look()
 
     def _count(self, *, asked: bool = False) -> Outputs | None:
         """Count from now on, where an output is on: one that the code has *asked* for, or ``SVCGOV_METRICS``."""
         if self._outputs is None and (asked or text("SVCGOV_METRICS")):
             from .telemetry.outputs import Outputs, chosen
 
-            word = chosen()
-            if word != "off":
-                self._outputs = Outputs(self.identity, self.clock, word)
+            output = chosen()
+            with _making:
+                if output != "off" and self._outputs is None:
+                    self._outputs = Outputs(self.identity, self.clock, output)
         if self._outputs is not None:
-            self._access_log().meter = self._outputs.called
+            self._lines().meter = self._outputs.called
         return self._outputs
 
 
@@ -270,6 +337,12 @@ if TYPE_CHECKING:
         def __call__(self, name: Callable[P, R], /) -> Callable[P, R]: ...
         @overload
         def __call__(self, name: str | None = None, **options: Unpack[breakers.Options]) -> breakers.CircuitBreaker: ...
+
+
+def _tracer(provider: Any) -> Tracer | None:
+    from .telemetry.traces import tracer_of
+
+    return tracer_of(provider)
 
 
 def colours_of(given: Sequence[str], path: str) -> frozenset[str]:

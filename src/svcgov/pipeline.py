@@ -18,10 +18,11 @@ from ._core import _overrides
 from ._core._callable import kind_of, name_of, origin_of
 from ._core._clock import SYSTEM
 from ._core._live import born
-from ._core._names import check_name
+from ._core._names import NAMES, SCOPE, check_name
 from ._core._record import Record
 from ._core._report import outside
-from ._policy import Enterable, Gated, GateSettings, Policy, active, clock_of, mapping, named
+from ._core._spans import SPANS
+from ._policy import Enterable, Gated, GateSettings, Policy, active, clock_of, mapping, named, slots_of
 from ._shells._nest import nest, shell_of
 from .errors import ConfigError, ConfigWarning
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-__all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "named", "pipeline_of"]
+__all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "flat", "named", "pipeline_of", "slots_of"]
 
 
 _NOT_BEGUN = frozenset((CoroutineType, GeneratorType, AsyncGeneratorType))  # what a call may come back with before it has begun
@@ -81,7 +82,7 @@ class Governed:
         self.record: Record = Record()
         self.route = self.nested()
         born(self)
-        if _overrides.in_use:  # perhaps only since the line before the last
+        if _overrides.in_use or SPANS.nested:  # perhaps only since the line before the last
             self.route = self.nested()
 
     def nested(self) -> Route:
@@ -128,10 +129,15 @@ class Pipeline(Enterable):
         if name is not None:
             check_name(name, "Pipeline.name")
         self.name = name
-        self.policies: tuple[Policy, ...] = _flat(policies)
+        self.own: tuple[Policy, ...] = flat(policies)
+        self.policies: tuple[Policy, ...] = self.own  # and those that a document has added
+        self.model: Pipeline | None = None
+        self.once = False  # whether it stands where nothing is called twice
         self._known: list[ref[Governed]] = []  # a tenth of the size of a set of weak references
         self._ways: dict[str, Callable[..., Any]] = {}
         self._looked = False  # whether it has been warned of
+        if name is not None:
+            NAMES.know(SCOPE.get(), name, self)
 
     def _entered(self) -> tuple[Policy, ...]:
         for policy in self.policies:
@@ -170,11 +176,12 @@ class Pipeline(Enterable):
         """
         _check_callable(fn)
         target: Callable[..., Any] = fn
+        model = self.model = model or self.model
         owners: tuple[Pipeline, ...] = (self,) if model is None else (self, model)
         policies = self.policies
         marker = getattr(fn, "__svcgov__", None)
         if isinstance(marker, Governed) and marker.head() is fn:  # functools.wraps copies markers through foreign decorators
-            target, owners, policies = marker.target, owners + marker.owners, _flat((*policies, *marker.policies))
+            target, owners, policies = marker.target, owners + marker.owners, flat((*policies, *marker.policies))
         if "generator" in kind_of(target):
             from ._shells._life import check
 
@@ -252,7 +259,7 @@ class Pipeline(Enterable):
         Raises:
             ConfigError: for a kind that is not here, or here twice, or a setting that cannot be; then nothing has changed.
         """
-        slots = self._slots()
+        slots = slots_of(self.policies)
         todo = []
         for slot, given in mapping(changes, self.label).items():
             path = f"{self.label}.{slot}"
@@ -271,16 +278,8 @@ class Pipeline(Enterable):
             governed.route = governed.nested()
 
     def _governed(self) -> list[Governed]:
+        """The functions that it stands around, each with its frames."""
         return [governed for known in list(self._known) if (governed := known()) is not None]
-
-    def _slots(self) -> dict[str, list[Policy]]:
-        slots: dict[str, list[Policy]] = {}
-        inside_loop = False
-        for policy in self.policies:
-            inside_loop = inside_loop or policy.shape == "loop"
-            attempt = policy.shape == "limit" and inside_loop
-            slots.setdefault(f"attempt_{policy.kind}" if attempt else policy.kind, []).append(policy)
-        return slots
 
     def listen(self, listener: Callable[[Fact], object], *kinds: type[Fact]) -> Callable[[], None]:
         """Tell *listener* what happens in any of the policies; call what comes back to stop."""
@@ -334,7 +333,7 @@ def blind_spots(policies: Sequence[Policy], kind: str) -> Iterator[tuple[Policy,
 
 
 def pipeline_of(policy: object, place: str) -> Pipeline:
-    """What a ``policy=`` argument means: a policy, a pipeline, a sequence of them, or None for no policy at all."""
+    """What a ``policy=`` argument means: a policy, a pipeline, the name of one, a sequence of them, or None for no policy."""
     if isinstance(policy, Pipeline):
         return policy
     if policy is None:
@@ -343,7 +342,11 @@ def pipeline_of(policy: object, place: str) -> Pipeline:
         return Pipeline(policy)
     if isinstance(policy, (list, tuple)):
         return Pipeline(*policy)
-    raise ConfigError(place, policy, "a policy, a pipeline, or a list of them")
+    if isinstance(policy, str):
+        from ._documented import policy as known_as
+
+        return known_as(policy)
+    raise ConfigError(place, policy, "a policy, a pipeline, the name of one, or a list of them")
 
 
 def _refuse_unbegun(fn: Callable[..., Any], result: Any) -> None:
@@ -357,7 +360,7 @@ def _refuse_unbegun(fn: Callable[..., Any], result: Any) -> None:
         )
 
 
-def _flat(given: tuple[Policy | Pipeline, ...]) -> tuple[Policy, ...]:
+def flat(given: Sequence[Policy | Pipeline]) -> tuple[Policy, ...]:
     """Take pipelines apart; a policy that is there twice is there once."""
     flat: list[Policy] = []
     for index, one in enumerate(given):

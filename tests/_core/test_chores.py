@@ -197,6 +197,20 @@ def test_where_there_is_a_keeper_no_call_does_what_is_due() -> None:
     assert times == ["svcgov-keeper"]
 
 
+def test_a_keeper_that_has_not_woken_yet_is_one(chores: Chores, clock: ManualClock) -> None:
+    """What is due waits for it. It does not keep the process from ending."""
+    chores.keep("on")
+    done: list[str] = []
+    stop = chores.add("beat", lambda: done.append("by a call"), every=1000)
+    (keeper,) = [one for one in threading.enumerate() if one.name == "svcgov-keeper"]
+    clock.advance(2000)
+    chores.answered(NEVER)
+    assert (done, keeper.daemon) == ([], True)
+    stop()
+    chores.keep("off")
+    keeper.join(5)
+
+
 def test_a_keeper_comes_and_goes_as_configured() -> None:
     """For the chores that there are already, too."""
     chores = Chores()

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from svcgov._core._environment import KINDS, disabled, first, text, word, words
+from svcgov._core._environment import KINDS, disabled, first, share, text, word, words
 from svcgov.errors import ConfigError, ConfigWarning
 
 
@@ -85,3 +85,15 @@ def test_a_word_is_one_of_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as wrong:
         word("SVCGOV_LOG", ("json", "off"), "json")
     assert (wrong.value.path, wrong.value.value, wrong.value.expected) == ("SVCGOV_LOG", "Loud", "one of json, off")
+
+
+def test_a_share_is_a_number_from_0_to_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is set it is all."""
+    assert share("SVCGOV_SHARE") == 1.0
+    for given in ("0", "0.25", " 1 "):
+        monkeypatch.setenv("SVCGOV_SHARE", given)
+        assert share("SVCGOV_SHARE") == float(given)
+    for given in ("half", "-0.1", "1.1", "nan", "inf"):
+        monkeypatch.setenv("SVCGOV_SHARE", given)
+        with pytest.raises(ConfigError, match="SVCGOV_SHARE: expected a number from 0 to 1"):
+            share("SVCGOV_SHARE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _worlds import in_child
+from _forking import forking
 from svcgov._core import _fork, _live
 from svcgov._core._clock import SYSTEM
 from svcgov.testing import ManualClock
@@ -12,52 +12,21 @@ from svcgov.testing import ManualClock
 if TYPE_CHECKING:
     import pytest
 
-FORKED = """
-import json, os, sys, threading, warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork in a process with threads: that is what is tested
-
-def in_fork(see):
-    "What *see* returns in a forked child."
-    come, go = os.pipe()
-    if os.fork() == 0:
-        try:
-            said = json.dumps(see())
-        except BaseException as error:
-            said = json.dumps(repr(error))
-        os.write(go, said.encode())
-        os._exit(0)
-    os.close(go)
-    with os.fdopen(come) as text:
-        return json.loads(text.read())
-
-def held_by_another(lock):
-    "Let a thread take *lock*, and keep it."
-    taken = threading.Event()
-    def keep():
-        with lock:
-            taken.set()
-            threading.Event().wait()
-    threading.Thread(target=keep, daemon=True).start()
-    taken.wait()
-"""
-
 
 def test_names_can_be_claimed_in_a_child_although_the_parent_was_claiming_one() -> None:
     """The lock of the names was held by a thread that the child does not have."""
     code = """
-import svcgov
 from svcgov._core._names import NAMES
 first = svcgov.bulkhead(2, name="seats")
 held_by_another(NAMES._lock)
 print(json.dumps(in_fork(lambda: svcgov.bulkhead(2, name="seats") is first)))
 """
-    assert in_child(FORKED + code) is True
+    assert forking(code) is True
 
 
 def test_listeners_hear_in_a_child_although_the_parent_was_telling() -> None:
     """Nor does it wait for whoever was telling, or joining, in the parent."""
     code = """
-import svcgov
 from svcgov._core import _listeners
 gate = svcgov.bulkhead(1, name="seats")
 heard = []
@@ -77,7 +46,7 @@ def see():
 
 print(json.dumps(in_fork(see)))
 """
-    assert in_child(FORKED + code) == 3
+    assert forking(code) == 3
 
 
 def test_what_is_to_be_done_in_a_child_is_done_in_the_order_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from math import ceil
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -29,10 +31,57 @@ def exact(durations: list[float], q: float) -> float:
     return next(one for rank, one in enumerate(sorted(durations), 1) if rank >= q * len(durations))
 
 
+@given(DURATIONS)
+def test_what_all_have_in_common_is_exact(durations: list[float]) -> None:
+    """How many, how long together, the shortest and the longest; of none it is nothing at all."""
+    known = counted(durations).snapshot()
+    del known["counts"]
+    assert known == {
+        "count": len(durations),
+        "total": pytest.approx(sum(durations)),
+        "least": min(durations),
+        "most": max(durations),
+    }
+    assert Histogram().snapshot() == {"count": 0, "total": 0.0, "least": 0.0, "most": 0.0, "counts": {}}
+
+
+@given(st.lists(DURATIONS, min_size=1, max_size=3))
+def test_there_is_a_place_for_each_step_between_the_shortest_and_the_longest(some: list[list[float]]) -> None:
+    """And no other, however they came in."""
+    merged = Histogram()
+    for durations in some:
+        merged.merge(counted(durations))
+    for histogram in (merged, counted([took for durations in some for took in durations])):
+        steps = [int(step) for step in histogram.snapshot()["counts"]]
+        assert (histogram._first, len(histogram._counts)) == (steps[0], steps[-1] - steps[0] + 1)
+
+
 @given(DURATIONS, st.floats(0.001, 1))
 def test_a_quantile_is_right_to_one_percent(durations: list[float], q: float) -> None:
     """Wherever the durations lie: all in one place, at the bounds of the steps, or far apart."""
     assert counted(durations).quantile(q) == pytest.approx(exact(durations, q), rel=0.01)
+
+
+RANDOM = Random(7)
+DISTRIBUTIONS = {
+    "one value": [0.0123] * 1000,
+    "two values, far apart": [1e-6] * 500 + [59.0] * 500,
+    "the bounds of the steps": list(BOUNDS),
+    "just above them": [bound * (1 + 1e-9) for bound in BOUNDS[:-1]],
+    "just below them": [bound * (1 - 1e-9) for bound in BOUNDS[1:]],
+    "a heavy tail": [min(60.0, 1e-3 * RANDOM.paretovariate(0.5)) for _ in range(10_000)],
+    "of every order of magnitude the same": [10 ** RANDOM.uniform(-6, 1.7) for _ in range(10_000)],
+    "one far away": [0.01] * 9_999 + [60.0],
+}
+
+
+@pytest.mark.parametrize("durations", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+def test_the_quantiles_of_a_distribution_are_right_to_one_percent(durations: list[float]) -> None:
+    """However ill it is meant: from the least to the most, and far out in the tail."""
+    shares = [number / 1000 for number in range(1, 1001)]
+    ordered = sorted(durations)
+    right = [ordered[ceil(share * len(ordered)) - 1] for share in shares]
+    assert counted(durations).quantiles(shares) == pytest.approx(right, rel=0.01)
 
 
 @given(st.lists(DURATIONS, min_size=1, max_size=10))
@@ -46,11 +95,11 @@ def test_merged_histograms_are_that_of_the_union(some: list[list[float]]) -> Non
 
 
 def test_a_hundred_merged_are_that_of_the_union() -> None:
-    """Each of another order of magnitude than the one before it."""
+    """Each of another order of magnitude than the one before it, and read from its snapshot."""
     some = [[1.1**number * 1e-6 * 1.003**n for n in range(50)] for number in range(100)]
     merged = Histogram()
     for durations in some:
-        merged.merge(counted(durations))
+        merged.merge(Histogram.of(json.loads(json.dumps(counted(durations).snapshot()))))
     union = counted([took for durations in some for took in durations])
     assert merged.snapshot()["counts"] == union.snapshot()["counts"]
     assert [merged.quantile(q / 100) for q in range(101)] == [union.quantile(q / 100) for q in range(101)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from svcgov._core import _listeners
 from svcgov._core._listeners import PROCESS, Listeners
 from svcgov.errors import ConfigError
 from svcgov.facts import CallRefused, Fact, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 def refused(at: float) -> CallRefused:
@@ -67,6 +71,25 @@ def test_one_stops_the_others_go_on(facts: Facts) -> None:
     stop()
     ears.tell(refused(2))
     assert [fact.at for fact in facts] == [1, 1, 2]
+
+
+def test_a_fact_is_heard_in_the_context_of_the_call_it_happened_in() -> None:
+    """Also where another call tells it, which was there before; and that one finds its own context as it was."""
+    ears, name = Listeners(), ContextVar("name", default="nobody")
+    heard: list[tuple[float, str]] = []
+
+    def listener(fact: Fact) -> None:
+        heard.append((fact.at, name.get()))
+        if fact.at == 1:
+            context = copy_context()
+            context.run(name.set, "second")
+            context.run(ears.tell, refused(2))
+        name.set("listener")
+
+    ears.add(listener)
+    name.set("first")
+    ears.tell(refused(1))
+    assert (heard, name.get()) == ([(1, "first"), (2, "second")], "first")
 
 
 def test_whoever_listens_to_the_process_hears_every_policy() -> None:
@@ -212,6 +235,28 @@ def test_no_listener_is_lost_among_threads() -> None:
         assert in_threads(8, come_and_go) == []
     ears.tell(refused(1))
     assert [len(one) for one in stay] == [1] * 8
+
+
+class Meanwhile(tuple[Any, ...]):  # noqa: SLOT001  # it has more to it than its items
+    """Listeners of which one goes while somebody looks at them: as where the collector ends whoever holds it."""
+
+    todo: list[Callable[[], None]]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
+        while self.todo:
+            self.todo.pop()()
+
+
+def test_who_goes_while_another_comes_is_gone(facts: Facts) -> None:
+    """On the very same thread: nobody waits for himself, and neither of the two is forgotten."""
+    ears, others = Listeners(), Facts()
+    stop = ears.add(others)
+    there = ears._ears = Meanwhile(ears._ears)
+    there.todo = [stop]
+    ears.add(facts)
+    ears.tell(refused(1))
+    assert (facts, others) == ([refused(1)], [])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from _worlds import hasty_switches, in_threads
 from svcgov._core._meters import Attempt, Meters
 
 if TYPE_CHECKING:
@@ -22,6 +23,22 @@ def test_whoever_counts_is_told_until_he_stops() -> None:
     stop()
     meters.tell(ATTEMPT)
     assert told == [("one", ATTEMPT), ("other", ATTEMPT), ("other", ATTEMPT)]
+
+
+def test_nobody_who_counts_is_lost_among_threads() -> None:
+    """Many begin and stop at the same time; those who stay are all told."""
+    meters = Meters()
+    stay: list[list[Attempt]] = [[] for _ in range(8)]
+
+    def come_and_go(number: int) -> None:
+        for _ in range(200):
+            meters.add(lambda attempt: None)()
+        meters.add(stay[number].append)
+
+    with hasty_switches():
+        assert in_threads(8, come_and_go) == []
+    meters.tell(ATTEMPT)
+    assert stay == [[ATTEMPT]] * 8
 
 
 def test_one_that_raises_is_reported_once_and_the_others_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from svcgov import retry
-from svcgov._core._mishaps import noted, said
+from svcgov._core._mishaps import Answered, noted, said
 from svcgov.facts import PredicateFailed
 
 if TYPE_CHECKING:
@@ -27,6 +27,17 @@ class Frozen(Exception):
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(name)
+
+
+class Unavailable(Answered):
+    """An answer that travels as an error."""
+
+    answered = 503
+
+
+def test_an_answer_is_said_by_its_status() -> None:
+    """Its class is nobody's business."""
+    assert said(Unavailable("answered 503")) == "503: answered 503"
 
 
 def test_each_function_is_told_once_a_minute(clock: ManualClock, facts: Facts) -> None:

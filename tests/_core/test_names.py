@@ -259,3 +259,16 @@ def test_many_threads_make_one_thing() -> None:
         assert in_threads(8, claim) == []
     assert len(made) == 50
     assert len({(one, id(thing)) for one, thing in found}) == 50
+
+
+def test_what_only_a_document_has_gives_way_to_code() -> None:
+    """It is found by its name, until another one takes its place, or code has settings of its own for it."""
+    names = Names()
+    first, second, third = Thing(), Thing(), Thing()
+    names.introduce("", "thing", "x", first)
+    names.introduce("", "thing", "x", second)
+    assert names.claim("", "thing", "x", {}, Thing) is second
+    assert names.claim("", "thing", "x", {"n": 1}, Thing) is second
+    assert second.redefined == [{"n": 1}]
+    names.introduce("", "thing", "x", third)
+    assert names.find("", "thing", "x") is second

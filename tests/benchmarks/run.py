@@ -37,10 +37,25 @@ MEASURES = {  # section: its module, what measures it, what profiles it
     "memory": ("footprint", "footprint", "profile"),
     "http": ("loopback", "http", "profile"),
     "inbound": ("inbound", "inbound", "profile"),
+    "log": ("lines", "lines", "profile"),
+    "metrics": ("counted", "counted", "profile"),
+    "spans": ("traced", "traced", "profile"),
     "coldstart": ("coldstart", "coldstart", "profile"),
 }
 FIVE = ["pybreaker", "limits", "opentelemetry-api", "structlog", "wrapt"]
-PACKAGES = ["svcgov", *FIVE, "tenacity", "hyx", "interlock-cb", "httpx2", "requests", "urllib3", "aiohttp", "redis"]
+PACKAGES = [
+    "svcgov",
+    *FIVE,
+    "tenacity",
+    "hyx",
+    "interlock-cb",
+    "httpx2",
+    "requests",
+    "urllib3",
+    "aiohttp",
+    "redis",
+    "aws-lambda-powertools",
+]
 INTRODUCTION = """# Benchmarks
 
 Measured on {date} with Python {python} on {cores} cores ({versions}).

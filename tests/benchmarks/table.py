@@ -157,6 +157,27 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("asgi", "a minimal application under uvicorn: of the plain rate", "%", least=90.0),
         Row("asgi, added", "added to a request", "us"),
     ),
+    "log": (
+        Row("line / powertools", "the line of a call, against powertools' logger with the same fields", "fraction", most=1 / 2),
+        Row("line / bare", "the same, against its line with a message only", "fraction"),
+        Row("line", "the line of a call", "ns"),
+        Row("powertools", "the same fields by powertools' logger", "ns"),
+        Row("storm", "added to a refusal by the log that counts it", "ns"),
+    ),
+    "metrics": (
+        Row("read", "a snapshot of 200 series of calls, while others count", "ms", most=1.0),
+        Row("values", "the same as plain values", "ms"),
+        Row("page / client's", "the page that Prometheus reads of them, against prometheus_client's", "fraction", most=1 / 4),
+        Row("page", "that page", "ms"),
+        Row("count / client's", "counting a call, against a histogram of prometheus_client's alone", "x"),
+        Row("count", "counting a call: labels, histogram, rates", "ns"),
+    ),
+    "spans": (
+        Row("call / span", "the span of a governed call, against the same by hand", "x", most=1.3),
+        Row("chain / spans", "a call that comes in and goes out: three spans, against the same", "x", most=1.3),
+        Row("governed, traced", "added to a governed call", "ns"),
+        Row("span", "a span by hand", "ns"),
+    ),
     "coldstart": (
         Row("import", "import svcgov, against a bare interpreter", "x", most=1.3, moonshot=1.2),
         Row("import, modules", "new modules", "count", most=25.0),

@@ -77,7 +77,7 @@ def here() -> tuple[str, str]:
 
 def test_a_call_stands_where_the_active_span_does(tracer: otel.Tracer) -> None:
     """Another instrumentation has read the headers: the ids of the log are those of its span."""
-    with tracer.start_as_current_span("request") as span:
+    with tracer.start_as_current_span("request", kind=otel.SpanKind.SERVER) as span:
         assert handled(here, **CAME) == ids(span)
 
 
@@ -88,7 +88,7 @@ def test_the_span_is_the_one_that_was_active_when_the_call_came(tracer: otel.Tra
         with tracer.start_as_current_span("work"):
             return here()
 
-    with tracer.start_as_current_span("request") as span:
+    with tracer.start_as_current_span("request", kind=otel.SpanKind.SERVER) as span:
         assert handled(inside, **CAME) == ids(span)
 
 
@@ -193,7 +193,8 @@ class Instrumented(httpx2.BaseTransport):
 def test_others_instrument_the_server_and_the_client_too(
     tracer: otel.Tracer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One trace; the spans are theirs, two of them; the log has the ids of the server's, the request those of the client's."""
+    """One trace; ours are off, so theirs are two; the log has the ids of the server's, the request those of the client's."""
+    monkeypatch.setenv("SVCGOV_TRACES", "off")
     monkeypatch.setenv("SVCGOV_LOG", "json")  # whatever others have loaded
     exporter = InMemorySpanExporter()
     otel._TRACER_PROVIDER.add_span_processor(SimpleSpanProcessor(exporter))  # type: ignore[union-attr]  # that of the tests

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Answer(NamedTuple):
@@ -29,9 +32,9 @@ class Seen(NamedTuple):
 
 
 class Service:
-    """The server: scripts by path, and what it has seen."""
+    """The server: scripts by path, and what it has seen; by TLS where it is given a *context*."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.scripts: dict[str, list[Answer]] = {}
         self.seen: dict[str, list[Seen]] = {}
         self.over = threading.Event()
@@ -54,11 +57,18 @@ class Service:
             daemon_threads = True
             request_queue_size = 128
 
+            def finish_request(self, request: Any, client_address: Any) -> None:
+                if context is None:
+                    super().finish_request(request, client_address)
+                    return
+                with context.wrap_socket(request, server_side=True) as secret:
+                    super().finish_request(secret, client_address)
+
             def handle_error(self, request: object, client_address: object) -> None:
                 """A client that goes away is what is tested."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 

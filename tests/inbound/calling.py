@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def flask(path: str = "/orders", method: str = "POST", **headers: str) -> Any:
+CLIENT = "203.0.113.7"
+
+
+def flask(path: str = "/orders", method: str = "POST", client: str = CLIENT, **headers: str) -> Any:
     """A request as Flask has it; names of headers with ``_`` for ``-``."""
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    builder = EnvironBuilder(path=path, method=method, headers=named, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+    builder = EnvironBuilder(path=path, method=method, headers=named, environ_base={"REMOTE_ADDR": client})
     return FlaskRequest(builder.get_environ())
 
 
-def starlette(path: str = "/orders", method: str = "POST", **headers: str) -> Any:
+def starlette(path: str = "/orders", method: str = "POST", client: str = CLIENT, **headers: str) -> Any:
     """The same as Starlette has it."""
     pairs = [(name.replace("_", "-").lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     return StarletteRequest(
-        {"type": "http", "method": method, "path": path, "headers": pairs, "client": ("203.0.113.7", 4711), "query_string": b""}
+        {"type": "http", "method": method, "path": path, "headers": pairs, "client": (client, 4711), "query_string": b""}
     )
 
 

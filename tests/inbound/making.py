@@ -37,8 +37,8 @@ class Made:
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The log lines so far."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    """The lines of calls so far."""
+    return [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["event"] == "svcgov.call"]
 
 
 def raising(error: BaseException) -> Callable[[], Any]:

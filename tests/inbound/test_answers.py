@@ -48,8 +48,8 @@ def never() -> Any:
 
 
 def line_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """The only log line."""
-    (line,) = capsys.readouterr().out.splitlines()
+    """The only line of a call."""
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if '"svcgov.call"' in line]
     found: dict[str, Any] = json.loads(line)
     return found
 

@@ -12,7 +12,7 @@ from svcgov import bulkhead
 from svcgov.errors import BulkheadFullError
 from svcgov.testing import ManualClock
 
-from .events import TRACE_ID, Context, http, traced
+from .events import SPAN_ID, TRACE_ID, Context, http, traced
 from .making import Made, lines, raising
 
 
@@ -35,6 +35,7 @@ def test_one_line_says_what_happened(kind: str, capsys: pytest.CaptureFixture[st
         "status": 201,
         "trace_id": TRACE_ID,
         "span_id": made.seen[0].trace.span_id,
+        "parent_span_id": SPAN_ID,
         "request_id": "id-1",
         "colour": "blue",
         "trigger": "http",
@@ -61,7 +62,7 @@ def test_the_line_tells_of_a_late_answer(kind: str, capsys: pytest.CaptureFixtur
     made.steps.append(lambda: clock.advance(3.5))
     made.handler({}, Context(left=3.0))
     (line,) = lines(capsys)
-    assert (line["outcome"], line["late"], line["duration_ms"]) == ("ok", True, 3500.0)
+    assert (line["level"], line["outcome"], line["late"], line["duration_ms"]) == ("warning", "ok", True, 3500.0)
 
 
 def test_the_line_tells_of_a_refusal(kind: str, capsys: pytest.CaptureFixture[str]) -> None:

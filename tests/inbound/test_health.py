@@ -48,14 +48,15 @@ class Shop:
         start_response("204 No Content", [])
         return [b""]
 
-    def ask(self, path: str, method: str = "GET", root: str = "") -> Answered:
+    def ask(self, path: str, method: str = "GET", root: str = "", accept: str = "") -> Answered:
         """One request; *root* is where the application is mounted."""
         if self.interface == "asgi":
-            return self.over_asgi({"type": "http", "method": method, "path": root + path, "root_path": root, "headers": []})
+            headers = [(b"accept", accept.encode())] if accept else []
+            return self.over_asgi({"type": "http", "method": method, "path": root + path, "root_path": root, "headers": headers})
         started: list[Any] = []
         body = b"".join(
             self.app(
-                {"REQUEST_METHOD": method, "SCRIPT_NAME": root, "PATH_INFO": path},
+                {"REQUEST_METHOD": method, "SCRIPT_NAME": root, "PATH_INFO": path, "HTTP_ACCEPT": accept},
                 lambda status, headers: started.append((status, headers)),
             )
         )

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 
 import svcgov
-from svcgov import Governor, bulkhead
+from svcgov import Governor, bulkhead, rate_limit
 from svcgov.errors import BulkheadFullError
 from svcgov.inbound import http
 from svcgov.inbound._answers import Answer
 from svcgov.testing import ManualClock
 
-from .calling import Called, flask, starlette
+from .calling import Called, flask, starlette, told
 from .events import SPAN_ID, TRACE_ID
 from .making import lines
 
@@ -94,6 +94,24 @@ def test_the_deadline_is_the_tighter_one(
     called = Called(kind, "http", clock=ManualClock())
     called(called.given(**({"X_Request_Deadline_Ms": said} if said else {})))
     assert called.seen[0].deadline == left
+
+
+def test_what_the_platform_gives_is_read_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the function is decorated: while a process lives it does not change, and to look is not for nothing."""
+    monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "60")
+    called = Called(kind, "http", clock=ManualClock())
+    monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "5")
+    called()
+    assert called.seen[0].deadline == 60.0
+
+
+@pytest.mark.parametrize(("key", "other"), [("path", {"path": "/stock"}), ("ip", {"client": "198.51.100.9"})])
+def test_a_key_is_read_of_the_request(kind: str, key: Any, other: dict[str, str]) -> None:
+    """Each path, and each client, has the limit to itself, whichever framework's request it is."""
+    called = Called(kind, "http", policy=rate_limit("1/hour", key=key, clock=ManualClock()), clock=ManualClock())
+    make = flask if kind == "sync" else starlette
+    answers = [called(make(**more)) for more in ({}, {}, other, other)]
+    assert [one if one == "answer" else told(one)[0] for one in answers] == ["answer", 429, "answer", 429]
 
 
 # -- what is answered -------------------------------------------------------------------------------------------------
@@ -191,7 +209,7 @@ def test_a_stand_in_of_a_test_has_no_deadline() -> None:
     """Whatever is asked of it, it gives something that is no text."""
     from unittest.mock import MagicMock
 
-    assert http.left_of(MagicMock(), None) is None
+    assert http.waits()(MagicMock(), None) is None
     assert SYNC(MagicMock()) == "answer"
     assert asyncio.run(Governor().http(ASYNC.inner)(MagicMock())) == "answer"
 

@@ -103,6 +103,40 @@ def handle_of(shop: Shop, form: str) -> Any:
     return shop.new().handle if form == "new" else shop.governed_handle
 
 
+# -- its figures ------------------------------------------------------------------------------------------------------
+
+
+def test_its_figures_can_be_asked_for(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As those of an application: the function is not called, nothing is counted, no line is written."""
+    shop = Shop(metrics="/-")
+    handle = handle_of(shop, form)
+    shop.serve(handle)
+    del shop.sent[:]
+    lines(capsys)
+    asyncio.run(handle({"type": "http", "method": "GET", "path": "/-/metrics", "headers": []}, None, shop.send))
+    assert [shop.sent[0]["status"], len(shop.seen), lines(capsys)] == [200, 1, []]
+    (count,) = [line for line in shop.sent[1]["body"].decode().splitlines() if "server_request_duration_seconds_count" in line]
+    assert count.endswith(" 1")
+
+
+def test_an_event_is_no_question(form: str) -> None:
+    """Wherever it has been sent to; and without a place for figures, a path is a path."""
+    for shop, event in ((Shop(metrics="/-"), Event()), (Shop(), None)):
+        scope = {"type": "http", "method": "GET", "path": "/-/metrics", "headers": []}
+        asyncio.run(handle_of(shop, form)(scope if event is None else {**scope, "event": event}, None, EventSender(shop)))
+        assert len(shop.seen) == 1
+
+
+def test_a_place_for_figures_is_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an application; a word in the environment gives the usual one."""
+    with pytest.raises(ConfigError, match=r"^knative\.metrics"):
+        Shop(metrics="figures")
+    monkeypatch.setenv("SVCGOV_METRICS", "prometheus")
+    shop = Shop()
+    asyncio.run(shop.governed_handle({"type": "http", "method": "HEAD", "path": "/-/metrics", "headers": []}, None, shop.send))
+    assert (shop.sent[0]["status"], shop.sent[1]["body"], shop.seen) == (200, b"", [])
+
+
 # -- the shape --------------------------------------------------------------------------------------------------------
 
 

@@ -118,3 +118,31 @@ def test_a_prefix_that_is_no_path_is_an_error(interface: str, prefix: Any) -> No
     with pytest.raises(ConfigError) as caught:
         Shop(interface, metrics=prefix)
     assert str(caught.value).startswith(f"{interface}.metrics: expected a path without a slash at its end")
+
+
+CLASSIC, OPEN = "text/plain", "application/openmetrics-text"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", CLASSIC),
+        ("*/*", CLASSIC),
+        ("text/html", CLASSIC),
+        (OPEN, OPEN),
+        ("Application/OpenMetrics-Text; version=1.0.0, */*;q=0.1", OPEN),
+        (f"{OPEN};version=1.0.0;q=0.5,{OPEN};version=0.0.1;q=0.4,{CLASSIC};version=0.0.4;q=0.3,*/*;q=0.2", OPEN),
+        (f"{CLASSIC};q=0.9, {OPEN};q=0.8", CLASSIC),
+        (f"{CLASSIC}, {OPEN}", CLASSIC),
+        (f"{OPEN};q=0, text/*", CLASSIC),
+        ("application/*", OPEN),
+        (f"{OPEN};q=much, {CLASSIC};q=0.1", CLASSIC),
+    ],
+)
+def test_whoever_asks_gets_the_type_that_it_would_rather_have(interface: str, accept: str, kind: str) -> None:
+    """The classic text, unless OpenMetrics is wanted more; a page of one type is what it is."""
+    shop = Shop(interface, metrics="/-")
+    found = shop.ask("/-/metrics", accept=accept)
+    assert found.headers["content-type"].partition(";")[0] == kind
+    assert found.body.endswith(b"# EOF\n") is (kind == OPEN)
+    assert shop.ask("/-/governance", accept=accept).headers["content-type"] == "application/json"

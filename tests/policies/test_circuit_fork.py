@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from _worlds import Facts, World, in_child
+from _forking import forking
 from svcgov import circuit_breaker
 from svcgov.facts import CircuitChanged
 from svcgov.policies import circuit_breaker as module
 from svcgov.policies._circuit import Circuit, LockedCircuit
 
-FORKED = """
-import json, os, threading, warnings
-import svcgov
-from svcgov.testing import ManualClock
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork in a process with threads: that is what is tested
+if TYPE_CHECKING:
+    from _worlds import Facts, World
 
-def in_fork(see):
-    "What *see* returns in a forked child."
-    come, go = os.pipe()
-    if os.fork() == 0:
-        try:
-            said = json.dumps(see())
-        except BaseException as error:
-            said = json.dumps(repr(error))
-        os.write(go, said.encode())
-        os._exit(0)
-    os.close(go)
-    with os.fdopen(come) as text:
-        return json.loads(text.read())
+BREAKING = """
+from svcgov.testing import ManualClock
 
 def in_a_call(function):
     "Let a thread go into *function*, and stay there."
     inside = threading.Event()
-    def call():
-        function(inside.set, threading.Event().wait)
-    threading.Thread(target=call, daemon=True).start()
+    in_thread(lambda: function(inside.set, threading.Event().wait))
     inside.wait()
 
 def work(*steps):
@@ -60,13 +44,7 @@ def test_a_child_goes_on_although_another_thread_held_the_lock() -> None:
     code = """
 breaker = svcgov.circuit_breaker(consecutive_failures=2, clock=ManualClock())
 governed = breaker(work)
-taken = threading.Event()
-def hold():
-    with breaker.machine.lock:
-        taken.set()
-        threading.Event().wait()
-threading.Thread(target=hold, daemon=True).start()
-taken.wait()
+held_by_another(breaker.machine.lock)
 def see():
     for _ in range(2):
         try:
@@ -76,7 +54,7 @@ def see():
     return [breaker.current_state, breaker.would_admit(), breaker.snapshot()["failed"]]
 print(json.dumps([in_fork(see), breaker.machine.state]))
 """
-    assert in_child(FORKED + code) == [["open", False, 2], "closed"]
+    assert forking(BREAKING + code) == [["open", False, 2], "closed"]
 
 
 def test_a_child_has_no_probe_out_that_a_thread_of_the_parent_had() -> None:
@@ -93,7 +71,7 @@ def see():
     return [before, breaker.current_state]
 print(json.dumps([breaker.would_admit(), in_fork(see), breaker.would_admit(), breaker.current_state]))
 """
-    assert in_child(FORKED + code) == [False, [True, "closed"], False, "half-open"]
+    assert forking(BREAKING + code) == [False, [True, "closed"], False, "half-open"]
 
 
 def test_a_call_that_goes_on_in_the_child_has_no_vote_there() -> None:
@@ -117,7 +95,7 @@ os.close(go)
 with os.fdopen(come) as text:
     print(json.dumps([json.loads(text.read()), breaker.current_state]))
 """
-    assert in_child(FORKED + code) == [["closed", 0], "open"]
+    assert forking(BREAKING + code) == [["closed", 0], "open"]
 
 
 def test_a_child_knows_the_keys_of_its_parent() -> None:
@@ -129,14 +107,8 @@ def call(key, *steps):
     work(*steps)
 breaker.of("down").open()
 in_a_call(lambda *steps: call("busy", *steps))
-locks = [breaker.machine._lock, breaker.machine.by_key["busy"].lock]
-taken = threading.Event()
-def hold():
-    with locks[0], locks[1]:
-        taken.set()
-        threading.Event().wait()
-threading.Thread(target=hold, daemon=True).start()
-taken.wait()
+for lock in (breaker.machine._lock, breaker.machine.by_key["busy"].lock):
+    held_by_another(lock)
 def see():
     try:
         call("busy", failing)
@@ -145,7 +117,7 @@ def see():
     return {key: breaker.of(key).current_state for key in breaker.machine.by_key}
 print(json.dumps(in_fork(see)))
 """
-    assert in_child(FORKED + code) == {"down": "open", "busy": "open"}
+    assert forking(BREAKING + code) == {"down": "open", "busy": "open"}
 
 
 def state_after(gate: Any) -> dict[str, Any]:

@@ -122,6 +122,24 @@ def test_a_span_says_where_the_call_stands() -> None:
     assert trace.of(SAID) == Trace(trace_id=TRACE_ID, span_id=SPAN_ID, sampled=True)
 
 
+@pytest.mark.parametrize("flags", [0, 1])
+def test_what_a_span_says_is_written_as_where_it_stands_is(flags: int) -> None:
+    """With its state, if that can stand in a header."""
+    states = [
+        None,
+        otel.TraceState([("vendor", "value")]),
+        otel.TraceState([(key, "x" * 200) for key in "vwy"]),
+    ]
+    for state in states:
+        said = otel.SpanContext(int(TRACE_ID, 16), int(SPAN_ID, 16), False, otel.TraceFlags(flags), state)
+        written: dict[str, str] = {}
+        same: dict[str, str] = {}
+        trace.write_of(said, written)
+        trace.write(trace.of(said), same)
+        assert written == same
+        assert ("tracestate" in written) == (state is states[1])
+
+
 def test_a_version_of_it_that_has_no_such_attribute_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a private one: without it the trace goes on by hand."""
     monkeypatch.delattr(otel, "_TRACER_PROVIDER")

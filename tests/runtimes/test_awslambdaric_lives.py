@@ -83,7 +83,7 @@ import svcgov
 
 @svcgov.listen
 def tell(fact):
-    told = {{"event": fact.event, "ended": fact.ended, "passed": fact.left < 0}}
+    told = {{"event": "svcgov.heard", "ended": fact.ended, "passed": fact.left < 0}}
     sys.stdout.write(json.dumps(told) + "\\n")  # in one piece: other workers write too
 
 
@@ -168,7 +168,7 @@ def test_a_coroutine_handler_is_cancelled_at_its_deadline(tmp_path: pathlib.Path
         log = governed.log()
     assert [(one.failed, one.value["errorType"]) for one in told] == [(True, "CallTimeoutError")] * 4
     assert [line["error"] for line in log if line["event"] == "svcgov.call"] == ["CallTimeoutError"] * 4
-    near = [line["ended"] for line in log if line["event"] == "svcgov.deadline_neared"]
+    near = [line["ended"] for line in log if line["event"] == "svcgov.heard"]
     assert sorted(near) == [False] * 4 + [True] * 4
 
 
@@ -186,9 +186,7 @@ def test_a_plain_handler_that_is_late_is_reported(tmp_path: pathlib.Path) -> Non
         log = governed.log()
     assert (told.failed, told.value) == (False, "answer")
     assert [line.get("late") for line in log if line["event"] == "svcgov.call"] == [True]
-    assert [line for line in log if line["event"] == "svcgov.deadline_neared"] == [
-        {"event": "svcgov.deadline_neared", "ended": True, "passed": True}
-    ]
+    assert [line for line in log if line["event"] == "svcgov.heard"] == [{"event": "svcgov.heard", "ended": True, "passed": True}]
 
 
 # -- SnapStart --------------------------------------------------------------------------------------------------------

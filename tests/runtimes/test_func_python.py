@@ -65,12 +65,12 @@ def new():
     return Function()
 
 
-new = svcgov.knative(new, service="shop", policy=once, requires=["payments"])
+new = svcgov.knative(new, service="shop", policy=once, requires=["payments"], metrics="/-")
 svcgov.circuit_breaker("payments")
 """
 
 HANDLE = """
-handle = svcgov.knative(handle, service="shop", policy=once)
+handle = svcgov.knative(handle, service="shop", policy=once, metrics="/-")
 """
 
 
@@ -145,6 +145,14 @@ def test_a_refusal_is_an_answer(http: Server) -> None:
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
     late = http.get(x_request_deadline_ms="0")
     assert (late.status_code, late.json()) == (504, {"title": "Gateway Timeout", "status": 504, "reason": "expired"})
+
+
+def test_its_figures_can_be_asked_for(http: Server) -> None:
+    """The runtime hands the path on as any other; the function is not called."""
+    http.get("/counted")
+    page = http.get("/-/metrics")
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+    assert 'http_server_request_duration_seconds_count{service="shop"' in page.text
 
 
 def test_events_are_read_and_answered_by_events(events: Server) -> None:

@@ -55,11 +55,11 @@ async def take(event):
 
 ORDERS = {
     "theirs outside": """
-serve = FRAMEWORK.http(svcgov.http(serve, service="shop", policy=once))
+serve = FRAMEWORK.http(svcgov.http(serve, service="shop", policy=once, health="/-", metrics="/-"))
 take = FRAMEWORK.cloud_event(svcgov.cloud_event(take, service="shop", policy=once))
 """,
     "ours outside": """
-serve = svcgov.http(FRAMEWORK.http(serve), service="shop", policy=once)
+serve = svcgov.http(FRAMEWORK.http(serve), service="shop", policy=once, health="/-", metrics="/-")
 take = svcgov.cloud_event(FRAMEWORK.cloud_event(take), service="shop", policy=once)
 """,
 }
@@ -156,6 +156,15 @@ def test_a_refusal_is_an_answer(http: Server) -> None:
     assert (late.status_code, late.json()) == (504, {"title": "Gateway Timeout", "status": 504, "reason": "expired"})
 
 
+def test_its_health_and_its_figures_can_be_asked_for(http: Server) -> None:
+    """The framework hands these paths on as any other; the function is not called."""
+    assert (http.get("/-/ready").json(), http.get("/-/ready").headers["content-type"]) == ({"status": "ok"}, "application/json")
+    http.get("/counted")
+    page = http.get("/-/metrics")
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+    assert 'http_server_request_duration_seconds_count{service="shop"' in page.text
+
+
 def test_events_say_what_they_carry(events: Server) -> None:
     """In their attributes; the platform gives the deadline."""
     for number, colour in enumerate(COLOURS):
@@ -182,7 +191,7 @@ def test_an_event_that_is_refused_is_delivered_again(events: Server) -> None:
     """Whoever delivers it gets an error for an answer."""
     asked = [events.post(id="greedy", ce_baggage="tenant=greedy").status_code for _ in range(2)]
     assert asked == [200, 500]
-    assert [one["outcome"] for one in events.lines(2, request_id="greedy")] == ["ok", "refused"]
+    assert [one["outcome"] for one in events.lines(2, request_id="greedy", event="svcgov.call")] == ["ok", "refused"]
 
 
 def test_a_plain_function_may_be_served_by_the_asynchronous_framework(framework: Environment, tmp_path: pathlib.Path) -> None:

@@ -150,6 +150,19 @@ def test_nothing_that_came_along_is_written_but_the_ids(
     assert secret not in capsys.readouterr().out
 
 
+def test_a_text_of_another_kind_is_a_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As frameworks have for paths."""
+
+    class Path(str):
+        """Theirs."""
+
+        __slots__ = ()
+
+    monkeypatch.setenv("SVCGOV_LOG", "json")
+    written(AccessLog(ManualClock()), path=Path('/"'))
+    assert json.loads(capsys.readouterr().out)["path"] == '/"'
+
+
 def test_an_interpreter_without_the_fast_encoder_writes_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is counted is what happened, to the unit: by a server behind, and by whoever asks in front."""
+"""What is counted is what happened, to the unit, by a server behind and by whoever asks in front; every output tells the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 from svcgov import Governor, rate_limit, retry
 from svcgov.errors import RejectedError
 from svcgov.facts import CallRefused, RetryEnded, RetryScheduled
+from svcgov.telemetry.metrics import CLIENT, SERVER
 from svcgov.testing import ManualClock
+
+from .metering import Metered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,10 +82,20 @@ class Mixed:
         self.answered.update(told)
 
 
+def summed(points: dict[tuple[Any, ...], int]) -> Counter[str]:
+    """How many calls were answered by which status, or raised."""
+    counts: Counter[str] = Counter()
+    for (outcome, status), count in points.items():
+        counts["raised" if outcome == "raised" else str(status)] += count
+    return counts
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_counts_are_equal_to_the_unit_over_ten_thousand_calls(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused, failed, lost and tried again, with hours in between in which the process was frozen."""
     monkeypatch.setenv("SVCGOV_LOG", "off")
+    monkeypatch.setenv("SVCGOV_METRICS", "otel")
+    metered = Metered().set(monkeypatch)
     mixed = Mixed(kind, Random(7))
     with asyncio.Runner() as runner:
         for number in range(CALLS):
@@ -107,4 +120,9 @@ def test_counts_are_equal_to_the_unit_over_ten_thousand_calls(kind: str, monkeyp
     first = CALLS - front["429"]
     assert sum(recorder.facts(RetryScheduled).values()) == sum(behind.values()) - first
     assert sum(recorder.facts(RetryEnded).values()) == front["503"] + front["raised"]
-    assert json.loads(outputs.pages("")["/governance"][1]())["calls"][0]["rates"]["m1"] < CALLS / FROZEN
+    told = {name: summed(metered.points(name, "outcome", "http.response.status_code")) for name in (SERVER, CLIENT)}
+    assert told[SERVER] == mixed.answered
+    assert told[CLIENT] == {status or "raised": count for status, count in mixed.served.items()}
+    assert metered.points("svcgov.refusals", "policy", "reason") == {("limit", "limited"): front["429"]}
+    assert metered.points("svcgov.retries", "policy") == {("again",): sum(behind.values()) - first}
+    assert json.loads(outputs.pages("")["/governance"][0][1]())["calls"][0]["rates"]["m1"] < CALLS / FROZEN

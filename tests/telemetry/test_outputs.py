@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
-from _worlds import in_child
+from _worlds import in_child, in_threads
 from svcgov import Governor, Pipeline
+from svcgov import governor as governors
 from svcgov._core._listeners import PROCESS
 from svcgov._core._meters import METERS
 from svcgov.errors import ConfigError
@@ -18,6 +20,7 @@ from svcgov.testing import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from svcgov.telemetry.access_log import AccessLog
     from svcgov.telemetry.recorder import Recorder
 
 
@@ -43,13 +46,59 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """An application that says nothing."""
 
 
-def test_nothing_is_counted_unless_somebody_asks() -> None:
-    """No listener, no meter, no recorder: a call has nobody to tell."""
+def test_nothing_is_counted_unless_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No listener but a log, no meter, no recorder: a call has nobody to tell."""
+    monkeypatch.setenv("SVCGOV_LOG", "off")
     governor = Governor(service="shop")
     handled(governor)({}, None)
     governor.asgi(app)
     governor.govern(httpx2.Client(), target="payments")
     assert (governor._outputs, PROCESS.heard, METERS.each) == (None, False, ())
+
+
+def test_clients_that_are_governed_in_many_threads_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session for each thread is usual, and both may be the first to ask."""
+    both = threading.Barrier(2)
+
+    def chosen() -> str:
+        both.wait(20)
+        return "prometheus"
+
+    monkeypatch.setenv("SVCGOV_METRICS", "prometheus")
+    monkeypatch.setattr("svcgov.telemetry.outputs.chosen", chosen)
+    governor = Governor(service="shop")
+    assert in_threads(2, lambda number: governor.govern(httpx2.Client())) == []
+    assert METERS.each == (recorder_of(governor).attempted,)
+
+
+def test_all_threads_write_to_one_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another one has made it meanwhile, that is it."""
+    governor, own = Governor(service="shop"), governors._making
+    made: list[AccessLog] = []
+
+    class Faster:
+        """A lock that another thread has held just before."""
+
+        def __enter__(self) -> None:
+            monkeypatch.setattr(governors, "_making", own)
+            made.append(governor._lines())
+            own.acquire()
+
+        def __exit__(self, *ended: object) -> None:
+            own.release()
+
+    monkeypatch.setattr(governors, "_making", Faster())
+    assert [governor._lines()] == made
+
+
+def test_a_forked_process_counts_although_its_parent_was_about_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another thread, which does not exist there."""
+    monkeypatch.setenv("SVCGOV_METRICS", "prometheus")
+    assert in_threads(1, lambda number: governors._making.acquire()) == []
+    governors._unlocked()
+    governor = Governor(service="shop")
+    governor.govern(httpx2.Client())
+    assert METERS.each == (recorder_of(governor).attempted,)
 
 
 def test_what_is_off_is_not_even_loaded() -> None:
@@ -66,11 +115,11 @@ orders({}, None)
 print(json.dumps([*sys.modules]))
 """
     loaded = in_child(code)
-    assert not {f"svcgov.telemetry.{name}" for name in ("recorder", "metrics", "outputs", "emf")} & set(loaded)
+    assert not {f"svcgov.telemetry.{name}" for name in ("recorder", "metrics", "outputs", "emf", "otel", "runtime")} & set(loaded)
     assert "svcgov.telemetry.access_log" in loaded
 
 
-@pytest.mark.parametrize("word", ["emf", "prometheus"])
+@pytest.mark.parametrize("word", ["emf", "otel", "prometheus"])
 def test_a_word_in_the_environment_lets_every_way_in_count(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the log off too."""
     monkeypatch.setenv("SVCGOV_METRICS", word)
@@ -114,21 +163,18 @@ def test_what_was_governed_before_the_first_output_is_counted_from_then_on() -> 
 def test_off_is_off_whatever_the_code_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the operator who wants it so."""
     monkeypatch.setenv("SVCGOV_METRICS", "off")
+    monkeypatch.setenv("SVCGOV_LOG", "off")
     governor = Governor(service="shop")
     governor.asgi(app, metrics="/-")
     assert (governor._outputs, PROCESS.heard) == (None, False)
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [("otel", "one of emf, prometheus, off (otel is not there yet)"), ("statsd", "one of emf, prometheus, off")],
-)
-def test_a_word_that_is_none_is_an_error_at_once(word: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_that_is_none_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the first edge is made, not when the first figure is missed."""
-    monkeypatch.setenv("SVCGOV_METRICS", word)
+    monkeypatch.setenv("SVCGOV_METRICS", "statsd")
     with pytest.raises(ConfigError) as caught:
         handled(Governor())
-    assert str(caught.value) == f"SVCGOV_METRICS: expected {expected}, got '{word}'"
+    assert str(caught.value) == "SVCGOV_METRICS: expected one of emf, otel, prometheus, off, got 'statsd'"
 
 
 def test_emf_writes_a_line_at_the_end_of_a_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,9 @@ from svcgov._core._live import forked
 from svcgov._core._meters import METERS
 from svcgov.errors import BulkheadFullError
 from svcgov.facts import BudgetEmptied, CallRefused, CircuitChanged, Fact, RetryEnded, RetryScheduled
-from svcgov.telemetry.recorder import LABELS, MOST, Recorder, method_of
+from svcgov.telemetry._series import LABELS
+from svcgov.telemetry._span_words import method_of
+from svcgov.telemetry.recorder import MOST, Recorder
 
 from .counting import Counting, identity
 
@@ -71,7 +73,7 @@ def test_what_anybody_may_send_is_no_label(counting: Counting) -> None:
         ("", "", "x" * 128, ""),
         ("GET", "200", "GET", "y" * 128),
     }
-    assert [method_of(given) for given in ("", "PATCH", "patch")] == ["", "PATCH", "_OTHER"]
+    assert [method_of(given) for given in ("PATCH", "patch")] == ["PATCH", "_OTHER"]
 
 
 def test_late_calls_and_cold_starts_are_counted(counting: Counting) -> None:
@@ -165,13 +167,23 @@ def test_more_policies_than_there_is_room_for_are_counted_as_other() -> None:
     assert counting.recorder.overflowed == 3
 
 
+def test_what_facts_say_is_bounded_too() -> None:
+    """A policy of the author's may give a reason for each call."""
+    counting = Counting(most=2)
+    for number in range(500):
+        counting.recorder.heard(CallRefused(policy="p", at=0.0, kind="own", reason=f"{number}"))
+    facts = counting.recorder.facts(CallRefused)
+    assert facts["other", "other", "other", "other"] == 298
+    assert (sum(facts.values()), len(facts)) == (500, 203)
+
+
 def test_any_number_of_values_takes_no_more_room() -> None:
-    """Whatever anybody calls operations and policies: what comes after the first few thousand leaves nothing behind."""
+    """Whatever anybody calls triggers, operations and policies: what comes after the first few thousand leaves nothing behind."""
     counting = Counting()
 
     def many(start: int, stop: int) -> None:
         for number in range(start, stop):
-            counting.call(operation=f"{number}", took=number * 1e-5 % 50)
+            counting.call(operation=f"{number}", took=number * 1e-5 % 50, trigger=f"{number}")
             counting.recorder.heard(CallRefused(policy=f"{number}", at=0.0, kind="bulkhead", reason="full"))
 
     many(0, 5_000)
@@ -193,7 +205,8 @@ def test_a_series_takes_four_kibibytes_at_most() -> None:
         counting.call(60 * 0.98**power)
     (series,) = counting.recorder._series.values()
     parts = [series, series.labels, series.durations, series.rates]
-    numbers = [getattr(one, name) for one in (series.durations, series.rates) for name in type(one).__slots__]
+    both = series.durations, series.rates
+    numbers = [getattr(one, name) for one in both for kind in type(one).__mro__[:-1] for name in vars(kind)["__slots__"]]
     assert sum(map(sys.getsizeof, [*parts, *numbers])) <= 4096
 
 
@@ -212,6 +225,35 @@ def test_no_count_is_lost_between_threads(counting: Counting) -> None:
     for thread in threads:
         thread.join()
     assert counting.counts("outcome") == {"ok": 2000}
+
+
+def test_what_the_collector_tells_meanwhile_is_counted(counting: Counting) -> None:
+    """It ends calls that were thrown away, wherever it comes: also where the recorder is counting on the same thread."""
+    told: list[str] = []
+
+    def tells(phase: str, _: object) -> None:
+        if phase == "stop" and len(told) < 1000:
+            told.append(phase)
+            PROCESS.tell(RetryScheduled(policy="p", at=0.0, attempt=1, delay=0.0, error="OSError"))
+
+    def count() -> None:
+        for number in range(200):
+            counting.call(0.1, f"operation {number}")
+            counting.recorder.series()
+
+    gc.callbacks.append(tells)
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        thread = threading.Thread(target=count, daemon=True)
+        thread.start()
+        thread.join(20)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(tells)
+    assert not thread.is_alive()
+    assert len(counting.recorder.series()) == 200
+    assert sum(counting.recorder.facts(RetryScheduled).values()) == len(told) > 0
 
 
 def test_once_stopped_it_is_told_nothing_more() -> None:

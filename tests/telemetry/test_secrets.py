@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -9,10 +11,13 @@ import pytest
 
 from svcgov import Governor, bulkhead, circuit_breaker, rate_limit, retry
 from svcgov.errors import RateLimitedError
+from svcgov.logs import correlate, redact
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .spanning import Told
 
 SECRET = "hunter2"
 SIGNED = f"X-Amz-Signature={SECRET}&token={SECRET}&api_key={SECRET}"
@@ -23,6 +28,8 @@ HEADERS = {
     "x-amz-security-token": SECRET,
     "user-agent": SECRET,
 }
+AUTHORS = {"headers": {name: value for name, value in HEADERS.items() if name != "user-agent"}, "token": SECRET}
+FACTS = "call_refused", "retry_scheduled", "retry_ended", "circuit_changed"
 POLICIES = "orders", "again", "payments", "pool", "tenants"
 
 
@@ -31,6 +38,12 @@ class Leaky:
 
     def __init__(self) -> None:
         self.clock = ManualClock(auto=True)
+        self.lines = logging.StreamHandler(io.StringIO())
+        self.lines.setFormatter(logging.Formatter("%(message)s %(headers)s %(token)s %(trace_id)s"))
+        self.logger = logging.getLogger("shop")
+        self.logger.addHandler(self.lines)
+        self.lines.addFilter(correlate)
+        self.lines.addFilter(redact)
         self.governor = Governor(service="shop", clock=self.clock)
         policies = [
             retry(attempts=2, backoff=0, budget=None, clock=self.clock, name="again"),
@@ -51,9 +64,9 @@ class Leaky:
     def shop(self, environ: Any, start_response: Any) -> Iterator[bytes]:
         """Ask, and raise what comes of it."""
         for method in ("GET", "POST"):
-            response = self.client.request(
-                method, f"http://user:{SECRET}@payments.test/{SECRET}?{SIGNED}", headers=HEADERS, content=SECRET
-            )
+            url = f"http://user:{SECRET}@payments.test/{SECRET}?{SIGNED}"
+            self.logger.warning("%s with Bearer %s", f"http://user:{SECRET}@payments.test/?{SIGNED}", SECRET, extra=AUTHORS)
+            response = self.client.request(method, url, headers=HEADERS, content=SECRET)
             assert response.status_code == 503
         return iter(())
 
@@ -64,16 +77,18 @@ class Leaky:
         with pytest.raises((httpx2.HTTPError, LookupError)):
             list(self.app(environ, lambda status, headers: None))
 
-    def page(self, name: str) -> str:
+    def page(self, name: str, accept: str = "*/*") -> str:
         """What is shown there."""
-        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/-/{name}"}
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/-/{name}", "HTTP_ACCEPT": accept}
         return b"".join(self.app(environ, lambda status, headers: None)).decode()
 
 
-def test_no_output_tells_a_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_output_tells_a_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: Told) -> None:
     """Headers, cookies, tokens, signed queries, keys of policies, messages of errors, bodies: none of it is in any of them."""
     monkeypatch.setenv("SVCGOV_LOG", "json")
+    monkeypatch.setenv("SVCGOV_LOG_LEVEL", "debug")
     monkeypatch.setenv("SVCGOV_METRICS", "emf")
+    monkeypatch.setattr(logging.getLogger("shop"), "handlers", [])
     leaky = Leaky()
 
     @leaky.governor.handler
@@ -89,7 +104,14 @@ def test_no_output_tells_a_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     with pytest.raises(LookupError):
         orders(event, None)
     out, err = capsys.readouterr()
-    outputs = {"log and emf": out, "errors": err, **{name: leaky.page(name) for name in ("metrics", "governance", "easeagent")}}
+    outputs = {
+        "log and emf": out,
+        "errors": err,
+        "the author's lines": leaky.lines.stream.getvalue(),
+        "spans": "".join(span.to_json() for span in told.spans),
+        "openmetrics": leaky.page("metrics", accept="application/openmetrics-text"),
+        **{name: leaky.page(name) for name in ("metrics", "governance", "easeagent")},
+    }
     assert [name for name, output in outputs.items() if SECRET in output] == []
     assert {name: [policy for policy in POLICIES if policy in outputs[name]] for name in ("metrics", "governance")} == {
         name: list(POLICIES) for name in ("metrics", "governance")
@@ -97,3 +119,9 @@ def test_no_output_tells_a_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert out.count('"CloudWatchMetrics"') == 2
     assert out.count('"svcgov.call"') == 5
     assert RateLimitedError.__name__ in out
+    assert [kind for kind in FACTS if f'"svcgov.{kind}"' in out] == list(FACTS)
+    assert outputs["the author's lines"].startswith(
+        "http://[redacted]@payments.test/?X-Amz-Signature=[redacted]&token=[redacted]"
+    )
+    assert {"SERVER", "INTERNAL", "CLIENT"} <= set(told.kinds)
+    assert "# EOF" in outputs["openmetrics"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, assert_type
+
+import structlog
 
 import svcgov
 from svcgov import Backoff, Pipeline, Rate, bulkhead, circuit_breaker, override, rate_limit, retry, timeout
@@ -230,7 +233,14 @@ class Client:
 
 
 assert_type(svcgov.govern(Client(), target="payments", policy=pipeline), Client)
-svcgov.govern(Client(), policy="payments")  # type: ignore[arg-type]
+svcgov.govern(Client(), policy=7)  # type: ignore[arg-type]
+assert_type(svcgov.govern(Client(), policy="payments"), Client)
+assert_type(svcgov.policy("payments"), Pipeline)
+svcgov.predicate("is_busy", lambda error: "busy" in str(error))
+bulkhead(1, final=True)
+bulkhead(1, final=["limit"])
+if answer := svcgov.Governor(document={"policies": {}}).apply("svcgov.toml"):
+    assert_type(answer.revision, str)
 
 
 def about_the_call() -> None:
@@ -306,3 +316,18 @@ svcgov.spawn(charge, 7)  # type: ignore[call-overload]
 async def spawned() -> None:
     assert_type(svcgov.spawn(acharge, "order-1"), asyncio.Task[bytes])
     assert_type(await svcgov.spawn(acharge, "order-1"), bytes)
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+handler_of_logs = logging.StreamHandler()
+svcgov.logs.setup()
+svcgov.logs.setup(handler_of_logs, secrets=False)
+handler_of_logs.addFilter(svcgov.logs.correlate)
+handler_of_logs.addFilter(svcgov.logs.Redact("iban"))
+structlog.configure(processors=[svcgov.logs.correlate, svcgov.logs.redact, structlog.processors.JSONRenderer()])
+assert_type(svcgov.logs.ids(), dict[str, str | int])
+assert_type(svcgov.logs.redact.headers({"cookie": "a"}), dict[str, str])
+assert_type(svcgov.logs.redact.text("/?token=a"), str)
+
+svcgov.logs.setup("root")  # type: ignore[arg-type]

@@ -36,6 +36,18 @@ def disabled() -> frozenset[str]:
     return kinds | off
 
 
+def documented() -> bool:
+    """Whether the environment means a document, or says settings itself."""
+    return bool(file_of_document() or text("SVCGOV_SET"))
+
+
+def file_of_document() -> str:
+    """The file of the document: that of ``SVCGOV_CONFIG``, or ``svcgov.toml`` where the code is, or here; or nothing."""
+    named = text("SVCGOV_CONFIG")
+    usual = (f"{folder}/svcgov.toml" for folder in (text("LAMBDA_TASK_ROOT"), ".") if folder)
+    return named or next((path for path in usual if os.path.isfile(path)), "")  # noqa: PTH113  # pathlib costs a cold start more
+
+
 def text(name: str) -> str:
     """The value of the variable *name*, or the empty string."""
     return os.environ.get(name, "").strip()
@@ -59,4 +71,16 @@ def word(name: str, allowed: tuple[str, ...], default: str) -> str:
         return default
     if value not in allowed:
         raise ConfigError(name, given, f"one of {', '.join(allowed)}")
+    return value
+
+
+def share(name: str) -> float:
+    """The value of the variable *name*, a share from 0 to 1; 1 where it has none."""
+    given = text(name)
+    try:
+        value = float(given or "1")
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ConfigError(name, given, "a number from 0 to 1")
     return value

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, compress
 from math import ceil, log
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ def _bounds() -> Iterator[float]:
 
 
 BOUNDS = tuple(_bounds())  # a step ends with its bound
+_NAMES = tuple(map(str, range(len(BOUNDS) + 1)))  # of the steps, in a snapshot
 _COARSE_AT = tuple(BOUNDS.index(bound) + 1 for bound in COARSE)
 _WIDER = {"H": "I", "I": "Q"}  # the types of an array: two bytes a count, four, eight
 
@@ -84,9 +85,9 @@ class Histogram:
             if more:
                 self._raise(step, more)
 
-    def copy(self) -> Histogram:
+    def copy(self) -> Self:
         """Another one, equal to this one as it is now."""
-        other = Histogram.__new__(Histogram)
+        other = self.__class__.__new__(self.__class__)
         other._counts, other._first = self._counts[:], self._first
         other.count, other.total, other.least, other.most = self.count, self.total, self.least, self.most
         return other
@@ -129,7 +130,8 @@ class Histogram:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values, which `of` makes a histogram of again: ``count total least most`` and the ``counts`` by their steps."""
-        counts = {str(step): count for step, count in enumerate(self._counts, self._first) if count}
+        names = _NAMES[self._first : self._first + len(self._counts)]
+        counts = dict(zip(compress(names, self._counts), filter(None, self._counts), strict=True))
         return {"count": self.count, "total": self.total, "least": self.least, "most": self.most, "counts": counts}
 
     @classmethod

@@ -2,12 +2,14 @@
 
 Rule 1: nothing is made for nobody: ask `heard` first.
 Rule 2: facts are put in line under the policy's lock (`post`) and told after it (`flush`): in order, no lock held.
-Rule 3: a listener that raises is reported once and changes nothing; one that is slow loses facts, and holds up one caller.
+Rule 3: a fact is heard in the context of the call it happened in, a copy of it, whoever tells it.
+Rule 4: a listener that raises is reported once and changes nothing; one that is slow loses facts, and holds up one caller.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
+from contextvars import copy_context
 
 from ..errors import ConfigError
 from ._fork import after_fork
@@ -16,13 +18,29 @@ from ._report import report_once
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
+    from typing import Any
 
     from ..facts import Fact
 
     Ear = tuple[Callable[[Fact], object], tuple[type[Fact], ...]]
 
 LONGEST = 10_000  # facts that may wait for a slow listener; more are lost
-_joining = allocate_lock()  # held while somebody begins or ceases to listen, anywhere
+_joining = RLock()  # held while somebody begins or ceases to listen, anywhere
+
+
+def change(holder: Any, name: str, anew: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> None:
+    """Put what *anew* makes of a tuple in its place. Whoever reads it needs no lock.
+
+    What the collector ends meanwhile may change the same one on this very thread: then it is made once more.
+    """
+    with _joining:
+        while True:
+            before = getattr(holder, name)
+            after = anew(before)
+            if getattr(holder, name) is before:
+                setattr(holder, name, after)
+                return
 
 
 class Listeners:
@@ -33,7 +51,7 @@ class Listeners:
     def __init__(self, above: Listeners | None = None) -> None:
         self._above = above
         self._ears: tuple[Ear, ...] = ()
-        self._line: list[Fact] = []  # hardly ever more than one: a deque would be ten times as large
+        self._line: list[tuple[Fact, Context]] = []  # hardly ever more than one: a deque would be ten times as large
         self._telling = allocate_lock()
 
     @property
@@ -54,12 +72,10 @@ class Listeners:
             if not isinstance(kind, type):
                 raise ConfigError("listen", kind, "kinds of facts, such as svcgov.facts.CallRefused")
         ear: Ear = (listener, kinds)
-        with _joining:
-            self._ears = (*self._ears, ear)
+        change(self, "_ears", lambda ears: (*ears, ear))
 
         def unsubscribe() -> None:
-            with _joining:
-                self._ears = tuple(other for other in self._ears if other is not ear)
+            change(self, "_ears", lambda ears: tuple(other for other in ears if other is not ear))
 
         return unsubscribe
 
@@ -71,7 +87,7 @@ class Listeners:
     def post(self, fact: Fact) -> None:
         """Put *fact* in line, unless a slow listener lets the line grow without end. The caller may hold its lock."""
         if len(self._line) < LONGEST:
-            self._line.append(fact)
+            self._line.append((fact, copy_context()))
 
     def flush(self) -> None:
         """Tell what is in line. One teller at a time keeps the order; the others leave their facts to it."""
@@ -79,7 +95,8 @@ class Listeners:
         while line and self._telling.acquire(blocking=False):
             try:
                 while line:
-                    self._hear(line.pop(0))
+                    fact, context = line.pop(0)
+                    context.run(self._hear, fact)
             finally:
                 self._telling.release()
 
@@ -107,5 +124,5 @@ PROCESS = Listeners()
 @after_fork
 def _renewed() -> None:
     global _joining  # noqa: PLW0603  # the module has one
-    _joining = allocate_lock()
+    _joining = RLock()
     PROCESS.forked()

@@ -6,11 +6,13 @@ Rule: whoever counts changes nothing: what it raises is reported once.
 from __future__ import annotations
 
 from ._frozen import Frozen
+from ._listeners import change
 from ._report import report_once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     Tell = Callable[["Attempt"], object]
 
@@ -25,6 +27,7 @@ class Attempt(Frozen):
         status: the status of the answer, or None.
         error: what was raised instead.
         took: seconds.
+        senders: the functions of the client that have sent it.
     """
 
     peer: str
@@ -33,6 +36,7 @@ class Attempt(Frozen):
     status: int | None
     error: BaseException | None
     took: float
+    senders: tuple[Any, ...] = ()
 
 
 class Meters:
@@ -45,10 +49,10 @@ class Meters:
 
     def add(self, tell: Tell) -> Callable[[], None]:
         """Let *tell* count the attempts. Call what comes back to stop."""
-        self.each = (*self.each, tell)
+        change(self, "each", lambda those: (*those, tell))
 
         def stop() -> None:
-            self.each = tuple(other for other in self.each if other is not tell)
+            change(self, "each", lambda those: tuple(other for other in those if other is not tell))
 
         return stop
 

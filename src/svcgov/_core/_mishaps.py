@@ -38,9 +38,19 @@ class Mishaps:
             owner.ears.tell(PredicateFailed(policy=owner.label, at=now, setting=setting, error=said(failure)))
 
 
+class Answered(Exception):
+    """An answer that travels as an error. Whoever tells of it names its status, not its class, which nobody has raised.
+
+    Attributes:
+        answered: the status.
+    """
+
+    answered: int
+
+
 def said(error: BaseException) -> str:
     """The error in a line of at most 200 characters, whatever its ``__str__`` does."""
-    name = type(error).__name__
+    name = str(error.answered) if isinstance(error, Answered) else type(error).__name__
     try:
         return f"{name}: {error}"[:200]
     except Exception:

@@ -4,12 +4,15 @@ Rule 1: names are kept by (scope, kind, name); asking twice gives the same objec
 Rule 2: a name alone refers to whatever exists; the first settings given to it are its own.
 Rule 3: other settings from another place are an error that names both places; the same module may say it anew
         (a reload, a notebook), which reconfigures.
+Rule 4: whoever binds a scope (its document) is told of what gets a name there, once it has it. Pipelines are known weakly,
+        several by one name.
 """
 
 from __future__ import annotations
 
 import sys
 from _thread import RLock
+from _weakref import ref
 from contextvars import ContextVar
 from functools import wraps
 
@@ -20,13 +23,23 @@ from ._fork import after_fork
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, ParamSpec, Protocol, TypeVar
 
     P = ParamSpec("P")
     T = TypeVar("T")
     Key = tuple[str, str, str]
 
+    class Binder(Protocol):
+        """Whoever binds a scope."""
+
+        def bind(self, kind: str, name: str, thing: Any) -> None:
+            """*thing* has got its name."""
+            ...
+
+
 MOST = 10_000
+_NOWHERE = "a document"  # where a thing was made that no code has named
+PIPELINE = "pipeline"  # the kind of what has many policies
 SCOPE: ContextVar[str] = ContextVar("svcgov.scope", default="")  # whose names are meant by what is being made
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
 
@@ -47,6 +60,8 @@ class Names:
 
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
+        self._pipelines: list[tuple[str, str, ref[Any]]] = []
+        self.binders: dict[str, Binder] = {}  # by scope
         self._lock = RLock()  # what is being made may claim a name of its own: a retry its budget's
 
     def claim(self, scope: str, kind: str, name: str, declared: Mapping[str, Any], make: Callable[[], Any]) -> Any:
@@ -64,15 +79,45 @@ class Names:
                     raise ConfigError(f"{kind}.name", name, f"at most {MOST} names (for many keys of one policy: key=)")
                 thing = make()
                 self._entries[scope, kind, name] = Entry(thing, declared, place)
-                return thing
-            if declared and _told_apart(declared, entry.declared):
+            elif declared and _told_apart(declared, entry.declared):
                 if entry.declared and _module(place) != _module(entry.place):
                     raise ConfigError(
                         f"{kind}[{name}]", dict(declared), f"the settings given at {entry.place}, or the name alone, at {place}"
                     )
                 entry.thing.redefine(declared)
                 entry.declared, entry.place = declared, place
+        if entry is not None:
             return entry.thing
+        self._told(scope, kind, name, thing)
+        return thing
+
+    def introduce(self, scope: str, kind: str, name: str, thing: Any) -> None:
+        """*thing* stands under a name that no code has used yet: the first settings that code gives it are its own."""
+        with self._lock:
+            known = self._entries.get((scope, kind, name))
+            if known is None or known.place == _NOWHERE:
+                self._entries[scope, kind, name] = Entry(thing, {}, _NOWHERE)
+
+    def know(self, scope: str, name: str, pipeline: Any) -> None:
+        """A pipeline of this name is there, until nobody holds it."""
+        with self._lock:
+            self._pipelines = [known for known in self._pipelines if known[2]() is not None]
+            self._pipelines.append((scope, name, ref(pipeline)))
+        self._told(scope, PIPELINE, name, pipeline)
+        for called, known in self.pipelines(scope):
+            if called == name and known is not pipeline and hasattr(known, "follow"):
+                known.follow(pipeline)
+                self._told(scope, PIPELINE, name, known)
+
+    def pipelines(self, scope: str) -> list[tuple[str, Any]]:
+        """The pipelines that have a name in *scope*, in the order in which they were made."""
+        known = [(name, held()) for of, name, held in self._pipelines if of == scope]
+        return [(name, pipeline) for name, pipeline in known if pipeline is not None]
+
+    def _told(self, scope: str, kind: str, name: str, thing: Any) -> None:
+        binder = self.binders.get(scope)
+        if binder is not None:
+            binder.bind(kind, name, thing)
 
     def find(self, scope: str, kind: str, name: str) -> Any:
         """What stands under this name, or None."""
@@ -102,6 +147,8 @@ class Names:
         """Forget all names: for tests. What exists goes on; it is just no longer found."""
         with self._lock:
             self._entries.clear()
+            self._pipelines = []
+            self.binders = {}
 
     def forked(self) -> None:
         """In a process that has just been forked: nobody is making anything."""

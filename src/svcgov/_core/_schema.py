@@ -38,13 +38,17 @@ _SYNONYMS = {
 
 
 class Field:
-    """One setting: how a given value is read, and what stands when none is given."""
+    """One setting: how a given value is read, what stands when none is given, and its *form*, for editors of documents.
 
-    __slots__ = ("default", "read")
+    A form is a word and what belongs to it, such as ``("integer", 1, 100)``; None where a reader of its own is all there is.
+    """
 
-    def __init__(self, read: Callable[[Any, str], Any], default: Any) -> None:
+    __slots__ = ("default", "form", "read")
+
+    def __init__(self, read: Callable[[Any, str], Any], default: Any, form: tuple[Any, ...] | None) -> None:
         self.read = read
         self.default = default
+        self.form = form
 
 
 class Settings(Frozen):
@@ -60,7 +64,7 @@ class Settings(Frozen):
         fields = cls._fields
         for name, value in given.items():
             if name not in fields:
-                raise ConfigError(f"{path}.{name}", value, f"one of {', '.join(fields)}{_hint(name, fields)}")
+                raise unknown(name, value, fields, path)
         values = {}
         for name, field in fields.items():
             if name in given:
@@ -75,6 +79,11 @@ class Settings(Frozen):
 
     def check(self, path: str) -> None:
         """Raise a `ConfigError` when values that are right one by one do not go together. Most always do."""
+
+
+def unknown(name: str, value: object, known: Mapping[str, Any], path: str) -> ConfigError:
+    """What to raise for a *name* that is none of those *known* at *path*."""
+    return ConfigError(f"{path}.{name}" if path else name, value, f"one of {', '.join(known)}{_hint(name, known)}")
 
 
 def _hint(name: object, known: Mapping[str, Any]) -> str:
@@ -103,7 +112,7 @@ def integer(*, default: int | None = REQUIRED, low: int, high: int, optional: bo
             raise ConfigError(path, value, f"an integer >= {low}" if value_below(value, low) else _span("an integer", low, high))
         return value
 
-    return Field(read, default)
+    return Field(read, default, ("integer", low, high))
 
 
 def value_below(value: object, low: float) -> bool:
@@ -119,7 +128,7 @@ def real(*, default: float | None = REQUIRED, low: float, high: float) -> Any:
             raise ConfigError(path, value, _span("a number", low, high))
         return float(value)
 
-    return Field(read, default)
+    return Field(read, default, ("number", low, high))
 
 
 def ratio(*, default: float | None = REQUIRED, optional: bool = False, zero: bool = False) -> Any:
@@ -133,7 +142,7 @@ def ratio(*, default: float | None = REQUIRED, optional: bool = False, zero: boo
             raise ConfigError(path, value, f"a share {'from 0' if zero else 'above 0'} to 1{hint}")
         return float(value)
 
-    return Field(read, default)
+    return Field(read, default, ("ratio", zero))
 
 
 def duration(
@@ -150,7 +159,7 @@ def duration(
             raise ConfigError(path, value, f'a duration {least} and <= {high:g} s, such as 2.5 or "500ms"')
         return seconds
 
-    return Field(read, default)
+    return Field(read, default, ("duration",))
 
 
 def flag(*, default: bool) -> Any:
@@ -161,7 +170,7 @@ def flag(*, default: bool) -> Any:
             raise ConfigError(path, value, "true or false")
         return value
 
-    return Field(read, default)
+    return Field(read, default, ("boolean",))
 
 
 def choice(*allowed: str, default: str) -> Any:
@@ -172,12 +181,12 @@ def choice(*allowed: str, default: str) -> Any:
             raise ConfigError(path, value, f"one of {', '.join(allowed)}")
         return value
 
-    return Field(read, default)
+    return Field(read, default, ("choice", *allowed))
 
 
 def custom(read: Callable[[Any, str], Any], *, default: Any = REQUIRED) -> Any:
     """A setting with a reader of its own: ``read(value, path)`` returns the value or raises a `ConfigError`."""
-    return Field(read, default)
+    return Field(read, default, None)
 
 
 def _span(what: str, low: float, high: float) -> str:

@@ -8,7 +8,8 @@ Rule 1: its time is what its steps take; how long its consumer is away is the co
 Rule 2: the deadline is set around each step, and nobody sees it between them.
 Rule 3: what the consumer ends (`close`, an error thrown in, or dropping it) teaches the gates nothing. The collector may
         close it on a thread that holds any lock: then they are told `GeneratorExit`, for which no gate takes one.
-Rule 4: the consumer's word comes first: what it throws in is handed on, however late it is.
+Rule 4: while somebody makes spans, it has one, which is the current one in its steps, and between them not.
+Rule 5: the consumer's word comes first: what it throws in is handed on, however late it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bisect import bisect_right
 from .._core._context import DEADLINE
 from .._core._overrides import OVERRIDES
 from .._core._record import BOUNDS
+from .._core._spans import SPANS
 from ..errors import DeadlineExceededError
 from ._hold import Held
 from ._modes import gate_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .._core._call import Call
     from .._core._overrides import Given
     from .._core._record import Record
+    from .._core._spans import Span
     from ..pipeline import Policy
     from ..typing import Clock, Limit
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 class Stages:
     """What a generator enters, outermost first: one nesting, never changed after it was made."""
 
-    __slots__ = ("_other", "_usual", "clock", "fn", "name")
+    __slots__ = ("_other", "_usual", "clock", "fn", "name", "spans")
 
     def __init__(
         self,
@@ -51,12 +54,14 @@ class Stages:
         clock: Clock,
         usual: tuple[Stage, ...],
         other: Callable[[tuple[Given, ...]], Any] | None,
+        spans: bool = False,
     ) -> None:
         self.fn: Callable[..., Any] = fn
         self.name: str = name
         self.clock: Clock = clock
         self._usual = usual
         self._other = other
+        self.spans: bool = spans
 
     def chosen(self) -> tuple[Stage, ...]:
         """Those of a generator that begins now: the usual ones, or others where `svcgov.override` has something to say."""
@@ -102,6 +107,7 @@ class Life(Held):
         "limit",
         "record",
         "since",
+        "span",
         "thrown",
         "until",
     )
@@ -120,6 +126,8 @@ class Life(Held):
         self._token: Token[float | None] | None = None
         self._over = False
         self.since: float = self._monotonic()  # the running step began then
+        tracer = (SPANS.tracer or SPANS.look()) if stages.spans else None
+        self.span: Span | None = None if tracer is None else tracer.governed(stages.name, edge=False)
 
     def arm(self) -> None:
         """A step begins. One of a plain generator cannot be interrupted."""
@@ -154,6 +162,8 @@ class Life(Held):
     def resume(self) -> bool:
         """The next step begins, unless its time is over: then say so."""
         self.since = now = self._monotonic()
+        if self.span is not None:
+            self.span.resume()
         if self.limit is None:
             return False
         self._set_deadline()
@@ -170,6 +180,8 @@ class Life(Held):
             return
         self.thrown = None
         self._step_over(None)
+        if self.span is not None:
+            self.span.pause()
 
     def cut_short(self) -> GeneratorExit:
         """It was closed since its time is over: what to raise, for the gates inside the time-out."""
@@ -191,7 +203,11 @@ class Life(Held):
             self.leave(error)
         except BaseException as instead:
             self.record.end(instead)
+            if self.span is not None:
+                self._span_over(self.span, instead)
             raise
+        if self.span is not None:
+            self._span_over(self.span, error)
         if error is None:
             took = self.inside
             i = bisect_right(BOUNDS, took)
@@ -199,6 +215,10 @@ class Life(Held):
             self.record.total[0] += took
         else:
             self.record.end(GeneratorExit() if self._ignored else error)
+
+    def _span_over(self, span: Span, error: BaseException | None) -> None:
+        self.span = None
+        span.end(error)
 
     def _since(self, now: float) -> float:
         """So that its gates, which look at their clock now, see the time of its steps."""

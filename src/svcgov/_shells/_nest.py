@@ -4,11 +4,13 @@ Adjacent gates share a frame; the outermost time-out and the outermost gate live
 
     timeout > bulkhead > retry > rate limit > circuit breaker > the function
 
-is three frames for a plain function: the head (deadline, bulkhead), the loop, and a leaf with two gates.
+is three frames for a plain function: the head (deadline, bulkhead), the loop, and a leaf with two gates. While somebody overrides
+settings, or makes spans, the head has neither: all frames are inside of the one that sees to that.
 """
 
 from __future__ import annotations
 
+from .._core._spans import SPANS
 from ._modes import gate_of
 from ._route import THROUGH, UNLIMITED, Route
 
@@ -61,18 +63,24 @@ def nest(
     if "generator" in kind:
         return _staged(policies, instead or fn, kind=kind, name=name, clock=clock, known_as=known_as)  # type: ignore[no-any-return]  # its own head reads it
     shell = shell_of(kind)
-    if known_as is not None:
-        from ._variants import Variants
+    limit: Any = UNLIMITED
+    gate: Any = THROUGH
+    inner: Inner | None = None
+    spans = bool(policies) and SPANS.nested
+    if known_as is not None or spans:
 
         def fold(others: tuple[Policy, ...]) -> Inner:
             return _fold(shell, kind, others, fn, instead, edge=edge)
 
-        chosen = shell.chosen(fold(policies), Variants(policies, known_as, clock, fold))
-        return Route(name=name, clock=clock.monotonic, limit=UNLIMITED, gate=THROUGH, inner=chosen)
+        inner = fold(policies)
+        if known_as is not None:
+            from ._variants import Variants
+
+            inner = shell.chosen(inner, Variants(policies, known_as, clock, fold))
+        if spans:
+            inner = _spanned(kind, name, inner, edge=edge)
+        return Route(name=name, clock=clock.monotonic, limit=limit, gate=gate, inner=inner)
     rest = list(policies)
-    limit: Any = UNLIMITED
-    gate: Any = THROUGH
-    inner: Inner | None = None
     if rest and rest[0].shape == "limit" and not _measures(rest[0]):
         outermost = rest.pop(0)
         if _own_frame(outermost, kind):
@@ -106,7 +114,7 @@ def _staged(
         from ._variants import Variants
 
         other = Variants(policies, known_as, clock, stages_of)
-    return Stages(fn, name=name, clock=clock, usual=usual, other=other)
+    return Stages(fn, name=name, clock=clock, usual=usual, other=other, spans=bool(policies) and SPANS.nested)
 
 
 def _fold(
@@ -157,6 +165,15 @@ def _fold(
             if kind == "async" or not _own_frame(policy, kind):
                 inner = shell.within(policy.machine, inner)
     return inner
+
+
+def _spanned(kind: str, name: str, inner: Inner, *, edge: bool) -> Inner:
+    """The frame that makes a span of each call."""
+    if kind == "async":
+        from ._span_async import spanned
+    else:
+        from ._span_sync import spanned
+    return spanned(name, inner, edge=edge)
 
 
 def _adjacent_gates(rest: list[Policy], edge: bool) -> list[Any]:

@@ -6,6 +6,7 @@ by the line in the log.
 
 Rule 1: what came along is whatever somebody sent: what cannot be read is reported once, and the call goes on without it.
 Rule 2: whoever asks first looks; all others see the same, in other threads too.
+Rule 3: while somebody makes spans, it is looked at when it comes: its span says what is known then.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from sys import modules
 from .._core._context import Invocation
 from .._core._fork import after_fork
 from .._core._report import report_once
+from .._core._spans import SPANS
 from ..propagation import trace
 from ..propagation._carrier import incoming
+from ._records import traces_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._core._context import Identity
+    from .._core._spans import Span, Tracer
 
 
 class Came:
@@ -69,7 +73,7 @@ class Came:
 class Arriving(Invocation):
     """An invocation that is looked at when it is asked for the first time."""
 
-    __slots__ = ("_seed",)
+    __slots__ = ("_seed", "_span")
 
     def __getattr__(self, name: str) -> Any:
         # Only reached for what has not been set yet.
@@ -96,6 +100,7 @@ def _rebuild(values: dict[str, Any]) -> Invocation:
 _lock = RLock()  # held while one is looked at
 _new = Arriving.__new__
 _sow = Arriving._seed.__set__  # type: ignore[attr-defined]  # the slot: what a frozen record cannot set itself
+_set_span = Arriving._span.__set__  # type: ignore[attr-defined]  # as above
 _set = {name: getattr(Invocation, name).__set__ for name in Invocation._fields}
 
 
@@ -112,9 +117,20 @@ def arriving(
     invocation = _new(Arriving)
     span = None
     if "opentelemetry.trace" in modules and (otel := trace.provider()) is not None:
+        tracer = SPANS.look()
+        if tracer is not None:
+            _sow(invocation, (look, event, context, identity, deadline, identity.first_call(now), None))
+            _look(invocation, otel, tracer)
+            return invocation
         span = trace.current(otel)  # now: whoever looks later may be in another one
     _sow(invocation, (look, event, context, identity, deadline, identity.first_call(now), span))
     return invocation
+
+
+def span_of(invocation: Invocation) -> Span | None:
+    """The span of ours that has begun with it."""
+    span: Span | None = getattr(invocation, "_span", None)
+    return span
 
 
 def came_by(invocation: Invocation) -> Came:
@@ -126,7 +142,7 @@ def came_by(invocation: Invocation) -> Came:
     return seed
 
 
-def _look(invocation: Arriving) -> None:
+def _look(invocation: Arriving, otel: Any = None, tracer: Tracer | None = None) -> None:
     look, event, context, identity, deadline, cold, span = invocation._seed
     came, carried = _UNKNOWN, None
     try:
@@ -134,6 +150,11 @@ def _look(invocation: Arriving) -> None:
         carried = incoming(came.headers, identity)
     except Exception as failure:
         report_once(("arrival", came.platform), f"what came along with a call could not be read: {failure!r}")
+    if tracer is not None:
+        colour = None if carried is None else carried.colour
+        records = [] if came.form else traces_of(event)
+        _set_span(invocation, tracer.arrived(came, colour=colour, cold=cold, records=records))
+        span = trace.current(otel)
     if span is not None:  # somebody has read the headers before us, and records this call
         here = trace.of(span)
     else:

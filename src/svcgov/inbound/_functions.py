@@ -19,11 +19,12 @@ from .._core._callable import kind_of, name_of
 from .._core._chores import CHORES, NEVER
 from .._core._listeners import PROCESS
 from .._core._report import report_once
+from .._core._spans import SPANS
 from ..errors import CallTimeoutError, DeadlineExceededError
 from ._answers import answer_to
 from ._arrival import came_by
 from ._near import ended_near
-from .invocation import begin, end, keep, restore, tidy
+from .invocation import begin, close, end, keep, restore, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
             """Look at the arguments of the call."""
             ...
 
-        def left_of(self, first: Any, second: Any) -> float | None:
-            """Seconds until nobody waits any more."""
+        def waits(self) -> Callable[[Any, Any], float | None]:
+            """What tells of a call's arguments the seconds until nobody waits any more, made once for each function."""
             ...
 
         def status_of(self, came: Came, result: Any) -> int | None:
@@ -73,7 +74,7 @@ class Edge:
         self.name: str = name_of(fn)
         self._way = way
         self.came: Callable[[Any, Any], Came] = way.came
-        self.left_of: Callable[[Any, Any], float | None] = way.left_of
+        self.left_of: Callable[[Any, Any], float | None] = way.waits()
         self.identity: Identity = identity
         self.log: Log = log
         self._clock = clock
@@ -90,9 +91,12 @@ class Edge:
 
     def ended(self, invocation: Invocation, began: float, result: Any) -> None:
         """It has returned: write it down, and do what can wait."""
-        if not self.log.silent:
-            self._line(invocation, None, began, self._status(invocation, result))
-        self._over(began)
+        status = None
+        if not self.log.silent or SPANS.tracer is not None:
+            status = self._status(invocation, result)
+            if not self.log.silent:
+                self._line(invocation, None, began, status)
+        self._over(invocation, None, began, status)
 
     def _status(self, invocation: Invocation, result: Any) -> int | None:
         try:
@@ -101,10 +105,12 @@ class Edge:
             report_once(("status", self.name), f"the status of what {self.name} answers could not be found out: {failure!r}")
             return None
 
-    def _over(self, began: float) -> None:
+    def _over(self, invocation: Invocation, error: BaseException | None, began: float, status: int | None) -> None:
         """It is written down: tell, if it came near its deadline, and do what can wait."""
         if PROCESS.heard:
             ended_near(self.name, self._clock, began)
+        if SPANS.tracer is not None:
+            close(invocation, error, status=status, operation=self.name)
         if CHORES.due != NEVER:
             tidy()
 
@@ -112,11 +118,13 @@ class Edge:
         """It has raised: write it down. The answer that this is, or None where it is to be raised."""
         came = came_by(invocation)
         if came.durable and not isinstance(error, Exception):
+            close(invocation, None, status=None, operation=self.name)
             return None  # it leaves, and will be called again: its end is written down when it comes
         form, every = came.form, every or self._cut_off(error)
         answer = answer_to(error, every=every) if form and (self.passed or every) else None
-        self._line(invocation, error, began, None if answer is None else answer.status)
-        self._over(began)
+        status = None if answer is None else answer.status
+        self._line(invocation, error, began, status)
+        self._over(invocation, error, began, status)
         return None if answer is None else self._way.written(form, answer)
 
     def _cut_off(self, error: BaseException) -> bool:

@@ -53,7 +53,7 @@ class Routes:
         self._ready = f"{prefix}/ready"
         self._reasons = reasons
 
-    def answer(self, method: str, path: str) -> Answer | None:
+    def answer(self, method: str, path: str, came: object = None) -> Answer | None:
         """The answer to a request, or None where it is the application's."""
         if path not in (self._ready, self._alive):
             return None

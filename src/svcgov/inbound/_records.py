@@ -17,12 +17,15 @@ Rule: a record is whatever somebody sent. Nothing here trusts its shape, and not
 
 from __future__ import annotations
 
+from ..propagation import trace
 from ..propagation._attributes import ENVELOPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from .._core._context import Trace
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _SAME_TRACE = 35  # characters of a traceparent that say which trace it is
@@ -37,6 +40,11 @@ def carried_by(event: Any) -> tuple[str, dict[str, str]] | None:
     records = records_of(event)
     source = source_of(records[0]) if records else ""
     return (source, shared(carrier_of(record) for record in records)) if source else None
+
+
+def traces_of(event: Any) -> list[Trace | None]:
+    """Of each record where its sender stands in its trace, or None where it does not say."""
+    return [trace.read(carrier_of(record)) for record in records_of(event)] if isinstance(event, dict) else []
 
 
 def records_of(event: Any) -> list[Any]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from .._core._callable import name_of
 from .._core._chores import CHORES, NEVER
+from .._core._spans import SPANS
 from ..propagation.deadline import LENGTHS, among
 from ._answers import answer_to
 from ._arrival import Came
 from ._operations import of_scope
-from .invocation import begin, end, keep, named_like, named_request, no_loops, restore, tidy
+from .invocation import begin, close, end, keep, named_like, named_request, no_loops, restore, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ def asgi(app: Callable[..., Awaitable[None]], *, pipeline: Pipeline, health: Ans
     """
     no_loops(pipeline, "asgi.policy")
     governed = served(app, pipeline=pipeline, look=came, sent=Sent, **known)
-    return governed if health is None else _asked_first(health, app, governed)
+    return governed if health is None else asked_first(health, app, governed)
 
 
-def _asked_first(health: Answers, app: Callable[..., Awaitable[None]], governed: Callable[..., Any]) -> Callable[..., Any]:
+def asked_first(health: Answers, app: Callable[..., Awaitable[None]], governed: Callable[..., Any]) -> Callable[..., Any]:
+    """*governed*, in the place of *app*; but *health* is asked first, unless an event has come."""
+
     async def serve(scope: Any, receive: Any, send: Any) -> None:
-        answer = health.answer(scope.get("method", ""), _path_inside(scope)) if scope["type"] == "http" else None
+        asked = scope["type"] == "http" and "event" not in scope
+        answer = health.answer(scope.get("method", ""), _path_inside(scope), scope) if asked else None
         if answer is None:
             await governed(scope, receive, send)
         else:
@@ -103,11 +107,12 @@ def served(
                 raise
             await _answer(out.send, answer, scope)
         finally:
-            if not log.silent:
+            if not log.silent or SPANS.tracer is not None:
                 http = {"method": invocation.method, "path": invocation.path, "status": out.status}
                 ended = clock.monotonic() if out.ended is None else out.ended
                 operation = of_scope(scope, name)
                 end(log, invocation, error=error, began=began, ended=ended, operation=operation, **http)
+                close(invocation, error, status=out.status, operation=operation)
             if CHORES.due != NEVER:
                 tidy()
             restore(kept)

@@ -28,6 +28,7 @@ from ._records import carried_by, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._answers import Answer
@@ -58,6 +59,11 @@ def came(event: Any, context: Any) -> Came:
         form=form,
         durable=inner is not None,
     )
+
+
+def waits() -> Callable[[Any, Any], float | None]:
+    """As a way in says how long a call may take."""
+    return left_of
 
 
 def left_of(event: Any, context: Any) -> float | None:

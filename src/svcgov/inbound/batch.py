@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from .._core._context import DEADLINE, INVOCATION
 from .._core._report import report_once
+from .._core._spans import SPANS
 from ..errors import BatchFailedError
 from ..propagation import trace
 from ..propagation._carrier import incoming
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from .._core._context import Identity, Invocation
+    from .._core._context import Identity, Invocation, Trace
+    from .._core._spans import Span
     from ..typing import Clock
     from .invocation import Log
 
@@ -37,6 +39,7 @@ class Message:
     """One record. Made by `svcgov.message`, and by a `Batch`.
 
     Inside ``with`` (or ``async with``) `svcgov.current` is the record's own: its colour, its baggage, a span of its trace.
+    While somebody makes spans, that one is made.
 
     Attributes:
         raw: the record as it came.
@@ -44,7 +47,7 @@ class Message:
         source: ``sqs``, ``sns``, ``kinesis`` and so on.
     """
 
-    __slots__ = ("_identity", "_tokens", "id", "raw", "source")
+    __slots__ = ("_identity", "_spans", "_tokens", "id", "raw", "source")
 
     def __init__(self, record: Any, identity: Identity) -> None:
         self.raw: Any = record
@@ -52,6 +55,7 @@ class Message:
         self.source: str = source_of(record)
         self._identity = identity
         self._tokens: list[Token[Invocation]] = []
+        self._spans: list[Span | None] = []
 
     @property
     def body(self) -> Any:
@@ -63,6 +67,9 @@ class Message:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
+        span = self._spans.pop()
+        if span is not None:
+            span.end(error)
         INVOCATION.reset(self._tokens.pop())
         return None
 
@@ -76,6 +83,7 @@ class Message:
 
     def _invocation(self) -> Invocation:
         outer = INVOCATION.get()
+        self._spans.append(None)
         try:
             headers = carrier_of(self.raw)
             carried = incoming(headers, self._identity)
@@ -86,7 +94,7 @@ class Message:
                 colour=carried.colour,
                 trigger=self.source,
                 headers=headers,
-                trace=trace.begin() if parent is None else trace.child(parent),
+                trace=self._begun(headers, carried.colour) or (trace.begin() if parent is None else trace.child(parent)),
                 baggage=carried.baggage,
                 forwarded=carried.forwarded,
                 raw=self.raw,
@@ -94,6 +102,16 @@ class Message:
         except Exception as failure:
             report_once("message.begin", f"what came along with a record could not be read: {failure!r}")
             return outer
+
+    def _begun(self, headers: dict[str, str], colour: str | None) -> Trace | None:
+        """Begin its span, and say where that stands; None where nobody makes one."""
+        tracer = SPANS.look()
+        span = None if tracer is None else tracer.record(self.source, headers, colour=colour)
+        if span is None:
+            return None
+        self._spans[-1] = span
+        said = trace.current(trace.provider())
+        return None if said is None else trace.of(said)
 
     def __repr__(self) -> str:
         # The record may hold secrets.

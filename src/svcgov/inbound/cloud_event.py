@@ -20,7 +20,7 @@ from .invocation import loggable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from ._answers import Answer
@@ -45,9 +45,10 @@ def carried(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {name: said for key, name in IN_EVENTS.items() if isinstance(said := attributes.get(key), str)}
 
 
-def left_of(event: Any, _: object) -> float | None:
-    """Seconds that the platform gives the call."""
-    return platforms()
+def waits() -> Callable[[Any, Any], float | None]:
+    """What tells the seconds that the platform gives a call: the same for each."""
+    given = platforms()
+    return lambda event, _: given
 
 
 def status_of(came: Came, result: Any) -> int | None:

@@ -9,12 +9,15 @@ starlette    ``request.scope``                               a ``Response`` of i
 
 Rule 1: a request is looked at by what it can do. Neither package is imported: whoever calls has loaded it.
 Rule 2: only text counts: in a test, anything at all may stand in the place of a request.
+Rule 3: who asks for the health of the service (`_health`), or for its figures (`_pages`), asks us, and not the function.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import wraps
 
+from .._core._callable import kind_of
 from .._core._environment import text
 from ..propagation.deadline import NAMES, read
 from ._arrival import Came
@@ -23,9 +26,11 @@ from .invocation import named_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._answers import Answer
+    from ._pages import Answers
 
 
 _RESPONSES = "starlette.responses"
@@ -52,21 +57,56 @@ def came(request: Any, _: object) -> Came:
     )
 
 
-def left_of(request: Any, _: object) -> float | None:
-    """Seconds that the caller still waits, or that the platform gives the call."""
-    try:
-        asked = request.headers
-        said = read({name: value for name in NAMES if isinstance(value := asked.get(name), str)})
-    except Exception:  # whatever stands in the place of a request; who looks closer will report it
-        said = None
+def waits() -> Callable[[Any, Any], float | None]:
+    """What tells the seconds that the caller still waits, or that the platform gives a call, which is the same for each."""
     given = platforms()
-    return given if said is None or (given is not None and given < said) else said
+
+    def left_of(request: Any, _: object) -> float | None:
+        try:
+            asked = request.headers
+            said = read({name: value for name in NAMES if isinstance(value := asked.get(name), str)})
+        except Exception:  # whatever stands in the place of a request; who looks closer will report it
+            said = None
+        return given if said is None or (given is not None and given < said) else said
+
+    return left_of
 
 
 def platforms() -> float | None:
     """Seconds that the platform gives a call, where it says so: Cloud Run does, and with none the framework sets no end."""
     said = text("CLOUD_RUN_TIMEOUT_SECONDS")
     return (float(said) or None) if said.isascii() and said.isdigit() and len(said) <= 6 else None
+
+
+def asked_first(pages: Answers, governed: Callable[..., Any]) -> Callable[..., Any]:
+    """*governed*, but *pages* are asked first."""
+    if kind_of(governed) == "async":
+
+        @wraps(governed)
+        async def aserve(*args: Any, **kw: Any) -> Any:
+            answer = _asked(pages, args, kw)
+            return await governed(*args, **kw) if answer is None else answer
+
+        return aserve
+
+    @wraps(governed)
+    def serve(*args: Any, **kw: Any) -> Any:
+        answer = _asked(pages, args, kw)
+        return governed(*args, **kw) if answer is None else answer
+
+    return serve
+
+
+def _asked(pages: Answers, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """What they answer to the request among these arguments, as the framework takes it; None where it is the function's."""
+    try:
+        request = args[0] if args else next(iter(kw.values()))
+        scope = getattr(request, "scope", None)
+        form, path, said = ("flask", request.path, request.environ) if scope is None else ("starlette", scope["path"], scope)
+        answer = pages.answer(request.method, path, said)
+        return None if answer is None else written(form, answer)
+    except Exception:  # whatever stands in the place of a request; who looks closer will report it
+        return None
 
 
 def status_of(came: Came, result: Any) -> int | None:

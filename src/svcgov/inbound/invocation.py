@@ -13,7 +13,7 @@ from .._core._chores import CHORES, NEVER
 from .._core._context import ATTEMPT, DEADLINE, INVOCATION, REPEATABLE
 from .._core._report import report_once
 from ..errors import ConfigError
-from ._arrival import arriving
+from ._arrival import arriving, span_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def no_loops(pipeline: Pipeline, path: str) -> None:
     for policy in pipeline.policies:
         if policy.shape == "loop":
             raise ConfigError(path, policy, "policies that call once (a retry belongs around the calls inside)")
+    pipeline.once = True
 
 
 def end(log: Log, invocation: Invocation, *, error: BaseException | None, began: float, ended: float, **more: Any) -> None:
@@ -114,3 +115,10 @@ def end(log: Log, invocation: Invocation, *, error: BaseException | None, began:
         log.call(invocation, error=error, took=ended - began, late=late, **more)
     except Exception as failure:
         report_once(f"{invocation.platform}.end", f"the end of a call could not be logged: {failure!r}")
+
+
+def close(invocation: Invocation, error: BaseException | None, *, status: int | None, operation: str) -> None:
+    """The call has ended, and so has its span, if it has one of ours."""
+    span = span_of(invocation)
+    if span is not None:
+        span.end(error, status=status, operation=operation)

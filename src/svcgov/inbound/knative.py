@@ -5,6 +5,7 @@ ASGI application, and where it is made for CloudEvents, with the event in ``scop
 
 Rule 1: what the object has besides ``handle`` (``start``, ``stop``, or anything else) is reached as before.
 Rule 2: ``alive`` and ``ready`` are ours where the object has none. Where it has, it is asked too: both have to say yes.
+Rule 3: who asks for its figures (`_pages`) asks us. The runtime hands on no such request where it is made for CloudEvents.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from .._core._callable import kind_of
 from ._arrival import Came
 from ._health import missing
-from .asgi import Sent, served
+from .asgi import Sent, asked_first, served
 from .asgi import came as requested
 from .cloud_event import attributes_of, carried
 from .invocation import named_like, no_loops
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..pipeline import Pipeline
     from ..typing import Clock
     from ._health import Reasons
+    from ._pages import Answers
     from .invocation import Log
 
     Answer = tuple[bool, str]
@@ -41,8 +43,9 @@ def knative(
     clock: Clock,
     every: bool,
     reasons: Reasons,
+    pages: Answers | None,
 ) -> Callable[..., Any]:
-    """Govern *fn*; *reasons* says which dependencies are not ready.
+    """Govern *fn*; *reasons* says which dependencies are not ready, *pages* answers who asks for its figures.
 
     Raises:
         TypeError: for something that is neither ``new`` nor a coroutine function ``handle``.
@@ -51,7 +54,9 @@ def knative(
     name = getattr(fn, "__name__", "")
 
     def serve(handle: Serve) -> Serve:
-        return served(handle, pipeline=pipeline, identity=identity, log=log, clock=clock, every=every, look=came, sent=_sent)
+        known: dict[str, Any] = {"identity": identity, "log": log, "clock": clock, "every": every}
+        governed = served(handle, pipeline=pipeline, look=came, sent=_sent, **known)
+        return governed if pages is None else asked_first(pages, handle, governed)
 
     if name == "handle" and kind_of(fn) == "async":
         return serve(fn)

@@ -18,12 +18,13 @@ from .._core._call import Call as Called
 from .._core._callable import name_of
 from .._core._chores import CHORES, NEVER
 from .._core._context import NOWHERE
+from .._core._spans import SPANS
 from ..errors import DeadlineExceededError
 from ..propagation.deadline import NAMES, read
 from ._answers import answer_to
 from ._arrival import Came
 from ._operations import of_environ
-from .invocation import begin, end, named_like, named_request, no_loops, tidy
+from .invocation import begin, close, end, named_like, named_request, no_loops, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def wsgi(
         return call.made(identity, name)
 
     def asked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = health.answer(environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")) if health is not None else None
+        method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+        answer = health.answer(method, path, environ) if health is not None else None
         return serve(environ, start_response) if answer is None else _answer(answer, environ, start_response)
 
     return named_like(app, serve if health is None else asked)
@@ -155,7 +157,7 @@ class Call:
     def _start(self, status: str, headers: Any, *more: Any) -> Any:
         """What the application calls to begin its answer."""
         self._status = int(status[:3])
-        if not self._log.silent:
+        if not self._log.silent or SPANS.tracer is not None:
             self._name = of_environ(self._environ, self._name)  # Flask takes it away again at the end
         return self._start_response(status, headers, *more)
 
@@ -178,10 +180,11 @@ class Call:
             if self._held is not None:
                 self._context.run(self._held.leave, error)
         finally:
-            if not self._log.silent:
+            if not self._log.silent or SPANS.tracer is not None:
                 http = {"method": self._invocation.method, "path": self._invocation.path, "status": self._status}
                 ended, operation = self._clock.monotonic(), of_environ(self._environ, self._name)
                 end(self._log, self._invocation, error=error, began=self._began, ended=ended, operation=operation, **http)
+                self._context.run(close, self._invocation, error, status=self._status, operation=operation)
             if CHORES.due != NEVER:
                 self._context.run(tidy)
 

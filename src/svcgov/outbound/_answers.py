@@ -7,6 +7,8 @@ the caller sees the last one as it is.
 
 from __future__ import annotations
 
+from .._core._mishaps import Answered
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +21,7 @@ def failing(status: int) -> bool:
     return status >= 500 or status in _ASKS_TO_COME_BACK
 
 
-class AnswerError(Exception):
+class AnswerError(Answered):
     """A failing answer, on its way through the policies.
 
     Attributes:
@@ -35,9 +37,14 @@ class AnswerError(Exception):
         self.response = response
         self.request = request
 
+    @property
+    def answered(self) -> int:  # type: ignore[override]  # as long as nobody asks, nobody looks
+        """The status."""
+        status: int = getattr(self.response, "status_code", None) or self.response.status
+        return status
+
     def __str__(self) -> str:
-        status = getattr(self.response, "status_code", None) or self.response.status
-        return f"answered {status} to {self.request.method} {self.request.url}"
+        return f"answered {self.answered} to {self.request.method} {self.request.url}"
 
 
 def answer_error_of(theirs: type[Exception]) -> type[AnswerError]:

@@ -1,5 +1,7 @@
 """The frame around each attempt of a governed client that counts it, while somebody wants that (`_core._meters`).
 
+It also ends the span of an attempt, which has begun further in, where that was sure to be sent (`_core._spans`).
+
 Rule 1: an attempt ends with the head of its answer, or where a client reads it at once, with the whole.
 Rule 2: an attempt that was not sent, for want of time or of a body, is none.
 """
@@ -23,7 +25,7 @@ def counted(edge: Edge, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """*send*, and a word about how it went."""
 
     def attempt(exchange: Exchange) -> Any:
-        if not METERS.each:
+        if not METERS.each and exchange.tracer is None:
             return send(exchange)
         began = edge.clock()
         try:
@@ -41,7 +43,7 @@ def acounted(edge: Edge, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any
     """As `counted`, for clients of tasks."""
 
     async def attempt(exchange: Exchange) -> Any:
-        if not METERS.each:
+        if not METERS.each and exchange.tracer is None:
             return await send(exchange)
         began = edge.clock()
         try:
@@ -56,9 +58,12 @@ def acounted(edge: Edge, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any
 
 
 def _tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
-    if isinstance(ended, RejectedError):
-        return
     error = ended if isinstance(ended, BaseException) and not isinstance(ended, AnswerError) else None
+    span, exchange.span = exchange.span, None
+    if span is not None:
+        span.end(error, status=_status(ended))
+    if isinstance(ended, RejectedError) or not METERS.each:
+        return
     operation, method = edge.asked(exchange)
     METERS.tell(
         Attempt(
@@ -68,6 +73,7 @@ def _tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
             status=_status(ended),
             error=error,
             took=edge.clock() - began,
+            senders=edge.senders(exchange),
         )
     )
 

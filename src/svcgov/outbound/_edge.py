@@ -7,7 +7,8 @@ Rule 2: the caller's request is never changed: each attempt sends a copy with fr
 Rule 3: a failing answer is an error to the policies and an answer to the caller, who gets the last one. An earlier one
         is closed before the next attempt is sent, and any that the caller does not get when the call ends.
 Rule 4: a body that can be sent once is sent once, whatever a retry was told.
-Rule 5: permits that are to stay out until the answer has been read do so for the answer that the caller gets (`Hold`).
+Rule 5: an attempt that is sent begins its span, if somebody makes spans: so the headers that are made for it tell of that one.
+Rule 6: permits that are to stay out until the answer has been read do so for the answer that the caller gets (`Hold`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from .._core._callable import kind_of
 from .._core._context import DEADLINE, REPEATABLE, put_back
+from .._core._spans import SPANS
 from ..errors import CallTimeoutError, DeadlineExceededError, RejectedError
 from ._answers import AnswerError
 from ._clip import LEAST
@@ -25,18 +27,19 @@ from ._counted import acounted, counted
 from ._dressed import dress
 from ._holds import Hold, Holds, give_back
 from ._ways import Way, Ways
-from .target import as_written
+from .target import FINDER, as_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container
     from typing import Any
 
+    from .._core._spans import Span, Tracer
     from ..pipeline import Pipeline
     from ..typing import Permit
     from ._dressed import Clothes
     from ._holds import Part, Settle
-    from .target import Finder, Place
+    from .target import Finder, Place, Seat
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # idempotent by RFC 9110, 9.2.2
 _classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()  # botocore makes a class for each client
@@ -45,7 +48,21 @@ _classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()  
 class Exchange:
     """One request on its way through the policies: what its attempts know of one another."""
 
-    __slots__ = ("clip", "deadline", "kept", "open", "place", "replayable", "request", "send", "sent", "way")
+    __slots__ = (
+        "clip",
+        "deadline",
+        "kept",
+        "open",
+        "place",
+        "replayable",
+        "request",
+        "seat",
+        "send",
+        "sent",
+        "span",
+        "tracer",
+        "way",
+    )
 
     way: Way
 
@@ -56,7 +73,10 @@ class Exchange:
         self.replayable: bool = replayable  # whether its body can be sent again
         self.deadline: float | None = DEADLINE.get()  # the caller's, before the policies tighten it
         self.clip: Any = None  # the time-outs of the attempt under way, where a deadline clips them
-        self.sent: bool = False
+        self.sent: int = 0  # how many attempts have begun
+        self.seat: Seat | None = None  # the instance that an attempt went to last, where there is a choice
+        self.tracer: Tracer | None = None  # who makes spans of its attempts
+        self.span: Span | None = None  # of the attempt under way
         self.open: Any = None  # an answer that has arrived, and is not the caller's yet
         self.kept: list[Part] = []  # permits that are out with it
 
@@ -78,6 +98,8 @@ class Edge:
 
     find: Finder = staticmethod(as_written)
     many = True  # whether its client may call many authorities
+    covers = False  # whether its client sends by another one, of which nobody is to tell
+    service = ""  # of AWS
     late: Any  # the client's errors that may be a time-out
 
     if TYPE_CHECKING:  # for each client its own
@@ -96,6 +118,9 @@ class Edge:
         self._answer_error = answer_error
         self._target = target
         self._control = control_authorities()
+        found = FINDER.get()
+        if found is not None:
+            self.find = found
 
     def govern(
         self, sender: Callable[[Edge], Any], pipeline: Pipeline, *, package: str, client: str, max_hold: float | None
@@ -119,6 +144,7 @@ class Edge:
 
     def begin(self, exchange: Exchange) -> Way:
         """A call begins: the way that it goes by."""
+        exchange.tracer = SPANS.tracer or SPANS.look()
         if self._holds.open:
             self._holds.look(self._governed.route.clock)
         ways = self._ways
@@ -159,6 +185,10 @@ class Edge:
         """What an attempt asks for, in a word, and its method."""
         return exchange.request.method, exchange.request.method
 
+    def senders(self, exchange: Any) -> tuple[Any, ...]:
+        """The functions of the client that send an attempt: others may have put theirs in place of them."""
+        return (exchange.send,)
+
     def passes(self, host: str, port: int) -> bool:
         """Whether a request to this authority is control traffic, and none of our business."""
         return link_local(host) or (host, port) in self._control
@@ -183,8 +213,29 @@ class Edge:
                 raise RejectedError(governed.name, "body_sent")
             if deadline is not None and deadline - now < LEAST:
                 raise DeadlineExceededError(governed.name, "expired")
-        exchange.sent = True
+        if exchange.tracer is not None:
+            self._spanned(exchange, exchange.tracer)
+        exchange.sent += 1
         return now, deadline
+
+    def _spanned(self, exchange: Exchange, tracer: Tracer) -> None:
+        operation, method = self.asked(exchange)
+        exchange.span = tracer.asked(
+            operation,
+            method,
+            authority=exchange.place.authority,
+            service=self.service,
+            target=self._target,
+            again=exchange.sent,
+            senders=self.senders(exchange),
+            covers=self.covers,
+        )
+
+    def seat(self, exchange: Exchange) -> Seat | None:
+        """The instance that an attempt goes to; None: where its URL says."""
+        if exchange.place.choose is not None:
+            exchange.seat = exchange.place.choose(exchange.seat)
+        return exchange.seat
 
     def failure(self, exchange: Exchange, response: Any) -> AnswerError:
         """What a failing answer is to the policies."""

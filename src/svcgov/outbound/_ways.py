@@ -97,7 +97,7 @@ class Ways:
         return False
 
     def _made(self, authority: str) -> Way:
-        models = self._pipeline.policies
+        models = self._pipeline.own
         made = tuple(alike(model, authority) for model in models)
         way = Way(Pipeline(*made, name=self._pipeline.name), self._sender(authority), target=None, model=self._pipeline)
         way.follows(models, made)

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
     from ..pipeline import Pipeline
     from ._answers import AnswerError
+    from .target import Seat
 
 _AFTER = 0.25  # seconds after the session's total, when policies would end an attempt: it has ended by itself then
 
 
 def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline, max_hold: float | None) -> None:
     """Put *pipeline* around every request that *session* makes."""
-    edge = AiohttpEdge(sys.modules["aiohttp"], target)
+    edge = AiohttpEdge(sys.modules["aiohttp"], target, session.trace_configs)
     edge.govern(asender, pipeline, package="aiohttp", client=base.__name__, max_hold=max_hold)
     session._retry_connection = False
     object.__setattr__(session, "_svcgov", edge)
@@ -46,18 +47,23 @@ def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline,
 class AiohttpEdge(Edge):
     """One governed session."""
 
-    def __init__(self, package: Any, target: str | None) -> None:
+    def __init__(self, package: Any, target: str | None, hooks: list[Any]) -> None:
         clothes = clothes_of(
             package, root="ClientError", refused="ClientConnectionError", late="ServerTimeoutError", sign=_signed
         )
         super().__init__(clothes, answer_error_of(package.ClientResponseError), target)
         self.late: Any = TimeoutError  # those of aiohttp among them
         self.package = package
+        self._hooks = hooks
         self.asyncio: Any = sys.modules["asyncio"]
         self.broken: tuple[Any, Any] = package.ClientOSError, package.ServerDisconnectedError
         both = package.ClientResponseError, package.ClientConnectionError
         self._kind: type | None = None
         self.garbled: Any = type("ClientResponseError", both, {"__module__": "aiohttp"})
+
+    def senders(self, exchange: Any) -> tuple[Any, ...]:
+        """What is called at the end of a request of the session's: instrumentations stand there."""
+        return tuple(hook for hooks in self._hooks for hook in hooks.on_request_end)
 
     def left(self) -> float | None:
         """Seconds that the caller has."""
@@ -70,10 +76,8 @@ class AiohttpEdge(Edge):
 
     def prepare(self, exchange: Any) -> Any:
         """The request to send now."""
-        request, end, again = exchange.request, exchange.ends, exchange.sent
+        request, end = exchange.request, exchange.ends
         now, deadline = self.attempt(exchange)
-        if again and end is not None and end - now < LEAST:
-            raise DeadlineExceededError(exchange.way.governed.name, "expired")
         if deadline is not None and (end is None or deadline < end):  # else it is the session's own
             exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
             # A deadline that is not the caller's is that of a policy, which cancels the attempt by itself.
@@ -84,7 +88,16 @@ class AiohttpEdge(Edge):
         token = DEADLINE.set(told)
         attempt.headers = with_headers(request.headers.copy(), outgoing(now, ours=exchange.place.ours))
         DEADLINE.reset(token)
+        seat = self.seat(exchange)
+        if seat is not None:
+            _send_to(seat, attempt)
         return attempt
+
+    def attempt(self, exchange: Any) -> tuple[float, float | None]:
+        """As any other; the session's own time may be up, too."""
+        if exchange.sent and exchange.ends is not None and exchange.ends - self.clock() < LEAST:
+            raise DeadlineExceededError(exchange.way.governed.name, "expired")
+        return super().attempt(exchange)
 
     def judge(self, exchange: Exchange, response: Any) -> Any:
         """The head has arrived."""
@@ -158,6 +171,14 @@ class Hop(Exchange):
         if last is not None:
             await last.close()  # what it was still sending is sent by this one
         return await self._handler(attempt)
+
+
+def _send_to(seat: Seat, attempt: Any) -> None:
+    """Let *attempt* go to an instance; a ``Host`` that is not the URL's is the caller's."""
+    url = attempt.url
+    attempt.url = type(url)(seat.url(url.raw_path_qs), encoded=True)
+    if attempt.headers.get("Host") == url.host_port_subcomponent:
+        attempt.headers["Host"] = seat.netloc
 
 
 class Call:

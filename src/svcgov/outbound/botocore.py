@@ -67,6 +67,7 @@ class BotocoreEdge(Edge):
     """One governed client."""
 
     many = False
+    covers = True
 
     def __init__(self, client: Any, target: str | None) -> None:
         errors = sys.modules["botocore.exceptions"]
@@ -92,6 +93,10 @@ class BotocoreEdge(Edge):
     def asked(self, exchange: Any) -> tuple[str, str]:
         """The operation; its method is always the same."""
         return exchange.request.operation, ""
+
+    def senders(self, exchange: Any) -> tuple[Any, ...]:
+        """The client's own."""
+        return (exchange.own,)
 
     def prepare(self, exchange: Any) -> dict[str, Any]:
         """The parameters to send now."""
@@ -161,14 +166,14 @@ class Asked:
 class Operation(Exchange):
     """One operation on its way through the policies."""
 
-    __slots__ = ("_own", "edge", "safe", "streams")
+    __slots__ = ("edge", "own", "safe", "streams")
 
     def __init__(self, edge: BotocoreEdge, own: Callable[[str, Any], Any], asked: Asked) -> None:
         streams = [value for value in asked.params.values() if hasattr(value, "read")]
         replayable = all(map(rewinds, streams))
         super().__init__(self._sent, asked, edge.place(*edge.endpoint), replayable=replayable)
         self.edge: BotocoreEdge = edge
-        self._own = own
+        self.own: Callable[[str, Any], Any] = own
         self.safe: bool = asked.token or reads_only(asked.operation)
         self.streams: list[tuple[Any, int]] = [(stream, stream.tell()) for stream in streams] if replayable else []
 
@@ -176,7 +181,7 @@ class Operation(Exchange):
         edge = self.edge
         token = _HERE.set(self)
         try:
-            return self._own(self.request.operation, params)
+            return self.own(self.request.operation, params)
         except Exception as error:
             if edge.speaks_of_us(self, error):
                 return Told(error)

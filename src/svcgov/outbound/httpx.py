@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..pipeline import Pipeline
     from ._holds import Hold
+    from .target import Seat
 
 
 def install(client: Any, base: type, *, target: str | None, pipeline: Pipeline, max_hold: float | None) -> None:
@@ -65,11 +66,14 @@ class HttpxEdge(Edge):
         request = exchange.request
         now, deadline = self.attempt(exchange)
         headers = outgoing(now, ours=exchange.place.ours)
-        if deadline is None and not headers:
+        seat = self.seat(exchange)
+        if deadline is None and not headers and seat is None:
             return request
         attempt = object.__new__(type(request))  # a copy by hand: the library's own would lose the body
         attempt.__dict__.update(request.__dict__)
         attempt.headers = self._with(request.headers, headers)
+        if seat is not None:
+            _send_to(seat, attempt)
         if deadline is not None:
             own = request.extensions.get("timeout", {})
             exchange.clip = Clipped(own, deadline, clock=exchange.way.governed.route.clock, began=now, grace=self._grace)
@@ -105,6 +109,15 @@ class HttpxEdge(Edge):
             return True
         fields = getattr(stream, "fields", None)  # of a multipart body; its files are rewound by the library
         return isinstance(fields, list) and all(rewinds(getattr(field, "file", b"")) for field in fields)
+
+
+def _send_to(seat: Seat, attempt: Any) -> None:
+    """Let *attempt* go to an instance; a ``Host`` that is not the URL's is the caller's."""
+    url = attempt.url
+    path = seat.path.encode() + url.raw_path
+    attempt.url = url.copy_with(scheme=seat.scheme, host=seat.host, port=seat.port, raw_path=path)
+    if attempt.headers.get("host") == url.netloc.decode("ascii"):
+        attempt.headers["host"] = seat.netloc
 
 
 class _Showing:

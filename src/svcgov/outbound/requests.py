@@ -48,6 +48,8 @@ def install(session: Any, base: type, *, target: str | None, pipeline: Pipeline,
 class RequestsEdge(Edge):
     """One governed session."""
 
+    covers = True
+
     def __init__(self, package: Any, target: str | None, *, retries: bool) -> None:
         errors = package.exceptions
         clothes = clothes_of(errors, root="RequestException", refused="ConnectionError", late="Timeout", sign=_signed)
@@ -72,6 +74,8 @@ class RequestsEdge(Edge):
         exchange = Hop(send, request, options, place)
         response = through(self, exchange)
         response.request = request
+        if exchange.seat is not None:
+            response.url = request.url  # what it leads to goes to any instance
         return response
 
     def prepare(self, exchange: Any) -> tuple[Any, dict[str, Any]]:
@@ -84,6 +88,9 @@ class RequestsEdge(Edge):
         attempt = object.__new__(type(request))  # a copy by hand: the library's own copies all the cookies
         attempt.__dict__.update(request.__dict__)
         attempt.hooks = _NO_HOOKS
+        seat = self.seat(exchange)
+        if seat is not None:
+            attempt.url = seat.url(urlsplit(request.url)._replace(scheme="", netloc="").geturl())
         headers = outgoing(now, ours=exchange.place.ours)
         if headers:
             attempt.headers = self._with(request.headers, headers)
@@ -92,6 +99,10 @@ class RequestsEdge(Edge):
             exchange.clip = Allowed(deadline, clock=exchange.way.governed.route.clock, began=now)
             options = {**options, "timeout": exchange.clip.within(self.own_timeout(options.get("timeout")))}
         return attempt, options
+
+    def senders(self, exchange: Any) -> tuple[Any, ...]:
+        """The session's own, and urllib3's."""
+        return exchange.sender, self._urllib3.HTTPConnectionPool.urlopen
 
     def own_timeout(self, timeout: Any) -> Any:
         """The caller's *timeout* in the form that urllib3 has for it, and nobody else's."""
@@ -141,7 +152,7 @@ class RequestsEdge(Edge):
 class Hop(Exchange):
     """One request that a session sends, and with what options."""
 
-    __slots__ = ("options",)
+    __slots__ = ("options", "sender")
 
     def __init__(self, send: Callable[..., Any], request: Any, options: dict[str, Any], place: Place) -> None:
         def sent(prepared: tuple[Any, dict[str, Any]]) -> Any:
@@ -150,6 +161,7 @@ class Hop(Exchange):
 
         super().__init__(sent, request, place, replayable=_replayable(request))
         self.options: dict[str, Any] = options
+        self.sender: Callable[..., Any] = send
 
 
 class GovernedSession:

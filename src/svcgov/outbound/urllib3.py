@@ -22,6 +22,7 @@ from ._edge import Edge, Exchange, become, rewinds, sender, through, with_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..pipeline import Pipeline
@@ -50,6 +51,10 @@ class Urllib3Edge(Edge):
         self._retries = retries
         self._quiet: tuple[Any, Any] = None, None  # the last one of the client's own, and what stands for it
 
+    def senders(self, exchange: Any) -> tuple[Any, ...]:
+        """The pool's own."""
+        return (exchange.request.pool.urlopen,)
+
     def headers(self, options: dict[str, Any]) -> Any:
         """The caller's headers, which come in any mapping, in one that knows no case."""
         return self._package.HTTPHeaderDict(options["headers"])
@@ -59,6 +64,7 @@ class Urllib3Edge(Edge):
         request = exchange.request
         now, deadline = self.attempt(exchange)
         options: dict[str, Any] = dict(request.options)
+        self.seat(exchange)
         headers = outgoing(now, ours=exchange.place.ours)
         if headers:
             options["headers"] = with_headers(self.headers(request.options), headers)
@@ -145,21 +151,26 @@ class Asked:
 class GovernedPool:
     """The pool that a governed manager asks."""
 
-    def __init__(self, pool: Any, edge: Urllib3Edge) -> None:
+    def __init__(self, pool: Any, edge: Urllib3Edge, other: Callable[..., Any]) -> None:
         self._pool = pool
         self._edge = edge
+        self._other = other
 
     def urlopen(self, method: str, url: str, **options: Any) -> Any:
         """Ask the pool, through the policies."""
-        pool = self._pool
+        pool, other = self._pool, self._other
 
         def send(prepared: dict[str, Any]) -> Any:
-            return pool.urlopen(method, url, **prepared)
+            seat = exchange.seat
+            if seat is None:
+                return pool.urlopen(method, url, **prepared)
+            return other(seat.host, seat.port, seat.scheme).urlopen(method, f"{seat.path}{url}", **prepared)
 
         edge = self._edge
         asked = Asked(pool, method.upper(), url, options, edge)
         place = edge.place(pool.scheme, pool.host, pool.port)
-        return through(edge, Exchange(send, asked, place, replayable=asked.replayable))
+        exchange = Exchange(send, asked, place, replayable=asked.replayable)
+        return through(edge, exchange)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -178,11 +189,12 @@ class GovernedManager:
 
     def connection_from_host(self: Any, host: Any, port: Any = None, scheme: Any = "http", pool_kwargs: Any = None) -> Any:
         """The pool for an authority."""
-        pool = super().connection_from_host(host, port, scheme, pool_kwargs)  # type: ignore[misc]  # as above
+        own = super().connection_from_host  # type: ignore[misc]  # as above
+        pool = own(host, port, scheme, pool_kwargs)
         edge = self._svcgov
         if _ASKING.get() is not self or edge.passes(host, port or (443 if scheme == "https" else 80)):
             return pool
-        return GovernedPool(pool, edge)
+        return GovernedPool(pool, edge, own)
 
 
 class HeldBody:

@@ -25,7 +25,7 @@ from ._changes import one_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from .._core._call import Call
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         max_keys: int
         mode: Literal["enforce", "observe", "off"]
         when: Callable[[Call], object] | Mapping[str, Any] | None
+        final: bool | Sequence[str]
         name: str
         clock: Clock
 
@@ -302,6 +303,7 @@ def bulkhead(limit: int, **options: Unpack[Options]) -> Bulkhead:
         max_keys: how many keys are remembered; one under which calls are inside or wait is not forgotten.
         mode: ``observe`` decides, counts and tells what it would refuse, and lets all through; ``off`` is not there.
         when: a function of the call: only those are governed of which it is true.
+        final: whether no document changes it, or which of its settings none does.
         name: share the permits with every bulkhead of this name.
         clock: where time comes from, for tests.
 

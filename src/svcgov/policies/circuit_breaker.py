@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         force: Literal["open"] | None
         mode: Literal["enforce", "observe", "off"]
         when: Callable[[Call], object] | Mapping[str, Any] | None
+        final: bool | Sequence[str]
         listeners: Sequence[pybreaker.CircuitBreakerListener]
         clock: Clock
         random: Callable[[], float]
@@ -363,6 +364,7 @@ def circuit_breaker(name: Any = None, **options: Any) -> Any:
         mode: ``observe`` counts and tells, and refuses nothing; ``off`` does nothing at all.
         when: a function of the call: only those are governed of which it is true.
         on, ignore: which errors are failures (every Exception), and which teach nothing; *ignore* wins.
+        final: whether no document changes it, or which of its settings none does.
         listeners: listeners of pybreaker's kind.
         clock, random: where time and chance come from, for tests.
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         max_keys: int
         mode: Literal["enforce", "observe", "off"]
         when: Callable[[Call], object] | Mapping[str, Any] | None
+        final: bool | Sequence[str]
         name: str
         clock: Clock
 
@@ -367,6 +368,7 @@ def rate_limit(limit: str | Rate | Sequence[str | Rate], **options: Unpack[Optio
         max_keys: how many keys are remembered; the keys beyond share one limit.
         mode: ``observe`` decides, counts and tells what it would refuse, and lets all through; ``off`` is not there.
         when: a function of the call: only those are governed of which it is true.
+        final: whether no document changes it, or which of its settings none does.
         name: share the limit with every rate limit of this name.
         clock: where time comes from, for tests.
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         retry_retried: bool
         idempotent: bool | None
         on_exhausted: Literal["last", "raise"]
+        final: bool | Sequence[str]
         name: str
         clock: Clock
         random: Callable[[], float]
@@ -184,6 +185,7 @@ class Retry(Policy):
         self.cancelled = 0
         self._emptied = False
         self._blocked = False
+        self._at_edge = False
         self.mishaps: Mishaps = Mishaps(self)
         self.machine = Attempting(self)
         self.budget: Budget | None = None
@@ -203,6 +205,8 @@ class Retry(Policy):
             self.on = self.settings.on
         elif self.settings.on_result is not None:
             self.on = Matcher((), self._path)  # no error is meant
+        elif self._at_edge:
+            self.on = Matcher("transient", f"{self._path}.on")
 
     def attach(self, *, edge: bool, service: str | None) -> None:
         """Built into a pipeline: what was left open is settled by where it stands."""
@@ -211,6 +215,7 @@ class Retry(Policy):
                 raise ConfigError(
                     f"{self._path}.on", None, "what to retry on: exception types, a function, or words such as transient"
                 )
+            self._at_edge = True
             self.on = Matcher("transient", f"{self._path}.on")
         if service is not None and self.settings.budget == "default":
             self._spend_from(shared_budget(service))
@@ -365,6 +370,7 @@ def retry(*unnamed: Any, **options: Unpack[Options]) -> Retry:
         retry_retried: retry also when our caller's call is itself a further attempt (its header ``x-retry-attempt``).
         idempotent: whether an HTTP request may be repeated; None is by its method and ``Idempotency-Key``.
         on_exhausted: ``raise`` raises a `RetriesExhaustedError` in place of the last result, if that is not acceptable.
+        final: whether no document changes it, or which of its settings none does.
         name: share it with every retry of this name.
         clock, random: where time and chance come from, for tests.
 

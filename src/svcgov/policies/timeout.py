@@ -23,7 +23,7 @@ from ..pipeline import Gated, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
     from .._core._call import Call
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         """The keyword arguments of `timeout`."""
 
         enforce: Literal["deadline", "thread"]
+        final: bool | Sequence[str]
         name: str
         clock: Clock
 
@@ -205,6 +206,7 @@ def timeout(seconds: Duration | Callable[[Call], Duration | None] | None, **opti
             says them; 0 or less is no time left.
         enforce: ``deadline`` (the default), or ``thread`` for plain functions that may hang: the call is made on a
             worker thread and left behind when it is late. It then sees no thread-locals of its caller.
+        final: whether no document changes it, or which of its settings none does.
         name: share it with every time-out of this name.
         clock: where time comes from, for tests.
 

@@ -69,7 +69,7 @@ def outgoing(now: float, *, ours: bool) -> dict[str, str]:
             baggage.write(carried, headers)
     span = None if otel is None else trace.current(otel)
     if span is not None:
-        trace.write(trace.of(span), headers)
+        trace.write_of(span, headers)
     elif here.trace is not None:
         trace.write(trace.child(here.trace), headers)
     until = DEADLINE.get()

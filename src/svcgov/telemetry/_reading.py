@@ -5,6 +5,9 @@ Rule: reading changes nothing, so two who read do not take anything from one ano
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from .._core._histogram import Histogram
 from .._core._live import living
 from .._core._names import NAMES
 from .._core._report import report_once
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from .._core._histogram import Histogram
     from ..facts import Fact
-    from .recorder import Reading, Recorder
+    from ._series import Reading
+    from .recorder import Recorder
+    from .runtime import Figures
 
     Labels: TypeAlias = dict[str, str]
     Value: TypeAlias = float | Histogram
@@ -29,18 +33,24 @@ _RENAMED = {"method": "http.request.method", "status": "http.response.status_cod
 
 
 class Sources:
-    """What all metrics are read from, looked at once for all of them.
+    """What all metrics are read from, looked at once for all of them, and not before one of them is.
 
     Attributes:
         recorder: what has counted.
-        series: its calls.
-        policies: the named ones: their scope and name, their kind, their snapshot.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self.series: list[Reading] = recorder.series()
-        self.policies: list[tuple[Labels, str, dict[str, Any]]] = list(_policies())
+
+    @cached_property
+    def series(self) -> list[Reading]:
+        """Its calls."""
+        return self.recorder.series()
+
+    @cached_property
+    def policies(self) -> list[tuple[Labels, str, dict[str, Any]]]:
+        """The named ones: their scope and name, their kind, their snapshot."""
+        return list(_policies())
 
 
 def _policies() -> Iterator[tuple[Labels, str, dict[str, Any]]]:
@@ -56,7 +66,7 @@ def durations(direction: str, *, http: bool = True) -> Read:
 
     def read(sources: Sources) -> Samples:
         return [
-            (_told(one.labels), one.durations)
+            (told(one.labels), one.durations)
             for one in sources.series
             if one.labels["direction"] == direction and (one.labels["kind"] == "http") is http
         ]
@@ -64,7 +74,7 @@ def durations(direction: str, *, http: bool = True) -> Read:
     return read
 
 
-def _told(labels: Labels) -> Labels:
+def told(labels: Labels) -> Labels:
     """The labels of a series, as the conventions call them; what is not known is left out."""
     known = {_RENAMED.get(name, name): value for name, value in labels.items() if value and name != "direction"}
     if labels["kind"] == "http":
@@ -79,7 +89,45 @@ def late(sources: Sources) -> Samples:
         if one.late:
             key = one.labels["service"], one.labels["operation"], one.labels["colour"]
             sums[key] = sums.get(key, 0) + one.late
-    return [(dict(zip(("service", "operation", "colour"), key, strict=True)), value) for key, value in sums.items()]
+    return [(about(*key), value) for key, value in sums.items()]
+
+
+def left(sources: Sources) -> Samples:
+    """What was left to the deadlines of calls when they ended, by service, operation and colour."""
+    sums: dict[tuple[str, str, str], Histogram] = {}
+    for one in sources.series:
+        if one.left is not None:
+            key = one.labels["service"], one.labels["operation"], one.labels["colour"]
+            sums.setdefault(key, Histogram()).merge(one.left)
+    return [(about(*key), value) for key, value in sums.items()]
+
+
+def about(service: str, operation: str, colour: str) -> Labels:
+    """What is known of these three."""
+    known = {"service": service, "operation": operation, "colour": colour}
+    return {name: value for name, value in known.items() if value}
+
+
+def owned(name: str) -> Read:
+    """Durations that the process has of its own, once there are any."""
+
+    def read(sources: Sources) -> Samples:
+        value = sources.recorder.own(name)
+        return [({"service": sources.recorder.service}, value)] if value.count else []
+
+    return read
+
+
+def runtime(look: Callable[[], Figures]) -> Read:
+    """What the process says of itself; what cannot be read is left out."""
+
+    def read(_: Sources) -> Samples:
+        try:
+            return [(labels, value) for labels, value in look()]
+        except Exception:  # another system, or one that hides it
+            return []
+
+    return read
 
 
 def counted(kind: type[Fact], *names: str) -> Read:

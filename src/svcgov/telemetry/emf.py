@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._core._context import Invocation
-    from .recorder import Reading, Recorder
+    from ._series import Reading
+    from .recorder import Recorder
 
 NAMESPACE = "svcgov"
 INTERVAL = 60.0  # seconds

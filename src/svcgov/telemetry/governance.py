@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._core._context import Identity
-    from .recorder import Reading, Recorder
+    from ._series import Reading
+    from .recorder import Recorder
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 

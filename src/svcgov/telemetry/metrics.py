@@ -2,19 +2,20 @@
 
 The names are those of OpenTelemetry's conventions where they have one, else ``svcgov.`` and what it is.
 
-Rule: the table in the guide is made from this list.
+Rule: the table in the documentation is made from this list.
 """
 
 from __future__ import annotations
 
 from .. import facts
 from .._core._frozen import Frozen
-from ._reading import Sources, counted, durations, figure, functions, late, own, states
+from . import runtime as process
+from ._reading import Sources, counted, durations, figure, functions, late, left, own, owned, runtime, states
 from .recorder import COUNTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ._reading import Read, Samples
@@ -27,10 +28,11 @@ class Metric(Frozen):
     Attributes:
         name: as OpenTelemetry has it.
         kind: ``counter``, ``gauge`` or ``histogram``.
-        unit: as UCUM has it: ``s``, ``1``, ``{call}``.
+        unit: as UCUM has it: ``s``, ``By``, ``1``, ``{call}``.
         labels: the names of its labels.
         text: what it says.
         read: gives its values.
+        adds_up: whether the values of many processes can be added, though it is a gauge: as the conventions have it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Metric(Frozen):
     labels: tuple[str, ...]
     text: str
     read: Read
+    adds_up: bool = False
 
 
 def families(recorder: Recorder) -> Iterator[tuple[Metric, Samples]]:
@@ -74,15 +77,23 @@ def _gauge(name: str, unit: str, text: str, kind: str, figure_name: str) -> Metr
     return _of("gauge", name, unit, "scope policy", text, read=figure(kind, figure_name))
 
 
+def _process(kind: str, name: str, unit: str, labels: str, text: str, *, look: Callable[[], process.Figures]) -> Metric:
+    """What the process says of itself."""
+    added = kind == "gauge" and unit != "s"
+    return Metric(name=name, kind=kind, unit=unit, labels=tuple(labels.split()), text=text, read=runtime(look), adds_up=added)
+
+
+SERVER, CLIENT, FAAS = "http.server.request.duration", "http.client.request.duration", "faas.invoke_duration"
+LEFT = "svcgov.deadline.left"
 _CALL = "service operation colour outcome"
 _HTTP = "http.request.method http.response.status_code"
 
 METRICS: tuple[Metric, ...] = (
     # Calls that come in, and requests that go out.
-    _of("histogram", "http.server.request.duration", "s", f"{_CALL} {_HTTP}", "requests that came in", read=durations("in")),
+    _of("histogram", SERVER, "s", f"{_CALL} {_HTTP}", "requests that came in", read=durations("in")),
     _of(
         "histogram",
-        "faas.invoke_duration",
+        FAAS,
         "s",
         f"{_CALL} trigger",
         "calls that came in by another way than HTTP",
@@ -90,7 +101,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _of(
         "histogram",
-        "http.client.request.duration",
+        CLIENT,
         "s",
         f"{_CALL} server.address {_HTTP}",
         "attempts of governed clients, each of a retry by itself",
@@ -104,7 +115,23 @@ METRICS: tuple[Metric, ...] = (
         "calls that had to wait for the start of the process",
         read=own(lambda sources: sources.recorder.cold_starts),
     ),
+    _of(
+        "histogram",
+        "faas.init_duration",
+        "s",
+        "service",
+        "from the start of the process to its first call, where that had to wait for it",
+        read=owned(process.START),
+    ),
     _of("counter", "svcgov.calls.late", "{call}", "service operation colour", "calls that ended after their deadline", read=late),
+    _of(
+        "histogram",
+        LEFT,
+        "s",
+        "service operation colour",
+        "what was left to their deadlines when calls ended; 0 for late ones",
+        read=left,
+    ),
     _of(
         "counter",
         "svcgov.function.calls",
@@ -124,6 +151,12 @@ METRICS: tuple[Metric, ...] = (
     ),
     _fact("svcgov.deadlines.neared", "{call}", "calls that came into the last tenth of their time", facts.DeadlineNeared),
     _fact("svcgov.predicates.failed", "{time}", "functions given as a setting that raised", facts.PredicateFailed),
+    _fact("svcgov.documents.applied", "{document}", "documents that came into force, by where they stand", facts.DocumentApplied),
+    _fact("svcgov.documents.refused", "{document}", "documents that could not be, so nothing changed", facts.DocumentRefused),
+    _fact("svcgov.registry.failures", "{time}", "times that the registry could be asked no more", facts.RegistryFailed),
+    _fact("svcgov.registry.recoveries", "{time}", "times that it has answered again", facts.RegistryRecovered),
+    _fact("svcgov.registry.leases.lost", "{lease}", "instances of ours that it had forgotten", facts.LeaseLost),
+    _fact("svcgov.registry.records.skipped", "{record}", "records in it that cannot be read", facts.RecordSkipped),
     # How the named policies stand.
     _of(
         "gauge",
@@ -146,7 +179,54 @@ METRICS: tuple[Metric, ...] = (
     _gauge("svcgov.bulkhead.waiting", "{call}", "calls in its waiting room", "bulkhead", "waiting"),
     _gauge("svcgov.rate_limit.limit", "{call}", "calls in the window of the limit with the least left", "rate_limit", "limit"),
     _gauge("svcgov.rate_limit.remaining", "{call}", "calls that may come at this moment", "rate_limit", "remaining"),
+    _gauge("svcgov.rate_limit.waiting", "{call}", "calls that wait for their turn, where they may", "rate_limit", "waiting"),
     _gauge("svcgov.budget.left", "{attempt}", "further attempts that a budget has left", "budget", "left"),
+    _gauge("svcgov.budget.in_flight", "{call}", "calls under way, where a budget goes by them", "budget", "in_flight"),
+    # The process.
+    _process("counter", "process.cpu.time", "s", "cpu.mode", "time of the processor: `user`, `system`", look=process.cpu),
+    _process(
+        "gauge",
+        "process.memory.usage",
+        "By",
+        "",
+        "resident memory; on another system than Linux the most there ever was",
+        look=process.memory,
+    ),
+    _process("gauge", "process.thread.count", "{thread}", "", "threads", look=process.threads),
+    _process("gauge", "process.unix.file_descriptor.count", "{file_descriptor}", "", "open files", look=process.files),
+    _process("gauge", "process.uptime", "s", "", "time since the process was started", look=process.uptime),
+    *(
+        _process("counter", name, unit, "cpython.gc.generation", text, look=process.garbage(figure))
+        for name, unit, text, figure in (
+            ("cpython.gc.collections", "{collection}", "collections of garbage, by generation", "collections"),
+            ("cpython.gc.collected_objects", "{object}", "objects that were garbage", "collected"),
+            ("cpython.gc.uncollectable_objects", "{object}", "objects that were garbage and could not go", "uncollectable"),
+        )
+    ),
+    _of(
+        "counter",
+        "svcgov.gc.pauses",
+        "{pause}",
+        "service",
+        "collections of garbage since the output was made",
+        read=own(lambda sources: sources.recorder.runtime.pauses),
+    ),
+    _of(
+        "counter",
+        "svcgov.gc.pause_time",
+        "s",
+        "service",
+        "time for which they stopped everything else",
+        read=own(lambda sources: sources.recorder.runtime.paused),
+    ),
+    _of(
+        "histogram",
+        "svcgov.loop.lag",
+        "s",
+        "service",
+        "how late the event loop was, looked at once a second at most, while it served a call",
+        read=owned(process.LAG),
+    ),
     # The recorder itself.
     _of(
         "gauge",

@@ -6,6 +6,7 @@
 nothing                   what the code mounts: ``svcgov.asgi(app, metrics="/-")``
 ``prometheus``            ``/-/metrics`` and ``/-/governance`` of every application that mounts them nowhere else
 ``emf``                   lines for CloudWatch on standard output (`emf`)
+``otel``                  instruments of the provider of OpenTelemetry's that the process has (`otel`)
 ``off``                   none, whatever the code mounts
 ========================  ==================================================================================
 
@@ -16,8 +17,7 @@ Rule 2: with no output on there is no recorder.
 from __future__ import annotations
 
 from .._core._chores import CHORES
-from .._core._environment import text, word
-from ..errors import ConfigError
+from .._core._environment import word
 from .recorder import Recorder
 
 TYPE_CHECKING = False
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from ..typing import Clock
     from .emf import Emf
 
+    Page = tuple[str, Callable[[], str]]
+
 VARIABLE = "SVCGOV_METRICS"
-WORDS = ("emf", "prometheus", "off")
+WORDS = ("emf", "otel", "prometheus", "off")
 
 
 def chosen() -> str:
@@ -39,8 +41,6 @@ def chosen() -> str:
     Raises:
         ConfigError: for a word that is none.
     """
-    if text(VARIABLE).lower() == "otel":
-        raise ConfigError(VARIABLE, "otel", f"one of {', '.join(WORDS)} (otel is not there yet)")
     return word(VARIABLE, WORDS, "")
 
 
@@ -62,6 +62,11 @@ class Outputs:
 
             self._emf = Emf(self.recorder)
             CHORES.add("emf", self._emf.flush, every=INTERVAL, at_end=True)
+        if word == "otel":
+            from .otel import Otel
+
+            self.recorder.runtime.watch()
+            self.recorder.teller = Otel(self.recorder)
 
     def called(self, invocation: Invocation, **how: Any) -> None:
         """A call has come in, and has ended; *how* is what `Recorder.called` takes."""
@@ -69,12 +74,18 @@ class Outputs:
         if self._emf is not None:
             self._emf.ended(invocation)
 
-    def pages(self, prefix: str) -> Mapping[str, tuple[str, Callable[[], str]]]:
-        """What is shown at which path: the type of its content, and what makes it."""
-        from . import easeagent, governance, prometheus
+    def pages(self, prefix: str) -> Mapping[str, tuple[Page, ...]]:
+        """What is shown at which path: the types that it can have, and for each what makes it; the first is the usual."""
+        from . import easeagent, governance, openmetrics, prometheus
 
+        recorder = self.recorder
+        recorder.shows = True
+        recorder.runtime.watch()
         return {
-            f"{prefix}/metrics": (prometheus.CONTENT_TYPE, lambda: prometheus.text(self.recorder)),
-            f"{prefix}/governance": ("application/json", lambda: governance.text(self.recorder, self._identity)),
-            f"{prefix}/easeagent": ("application/json", lambda: easeagent.text(self.recorder)),
+            f"{prefix}/metrics": (
+                (prometheus.CONTENT_TYPE, lambda: prometheus.text(recorder)),
+                (openmetrics.CONTENT_TYPE, lambda: openmetrics.text(recorder)),
+            ),
+            f"{prefix}/governance": (("application/json", lambda: governance.text(recorder, self._identity)),),
+            f"{prefix}/easeagent": (("application/json", lambda: easeagent.text(recorder)),),
         }

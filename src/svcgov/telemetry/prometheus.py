@@ -13,16 +13,21 @@ from .metrics import families
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from ._reading import Labels, Samples
+    from ._reading import Labels, Samples, Value
     from .metrics import Metric
     from .recorder import Recorder
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SPELLED = {"s": "_seconds", "1": "_ratio", "By": "_bytes"}
+_SPELLED = {"s": "seconds", "1": "ratio", "By": "bytes"}
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _LE = (*(str(bound) for bound in COARSE), "+Inf")
+
+
+def nothing(value: Value, step: int) -> str:
+    """Behind a step of a histogram there is no more to say."""
+    return ""
 
 
 def text(recorder: Recorder) -> str:
@@ -32,25 +37,45 @@ def text(recorder: Recorder) -> str:
 
 def name_of(metric: Metric) -> str:
     """What Prometheus calls it."""
-    unit = "" if metric.kind == "counter" and metric.unit == "1" else _SPELLED.get(metric.unit, "")
-    return metric.name.replace(".", "_") + unit + ("_total" if metric.kind == "counter" else "")
+    return stem_of(metric) + ("_total" if metric.kind == "counter" else "")
 
 
-def _family(metric: Metric, samples: Samples) -> Iterator[str]:
-    name = name_of(metric)
-    yield f"# HELP {name} {metric.text.replace('`', '')}\n# TYPE {name} {metric.kind}\n"
+def stem_of(metric: Metric) -> str:
+    """Its name without the end of a counter."""
+    unit = unit_of(metric)
+    return metric.name.replace(".", "_") + (f"_{unit}" if unit else "")
+
+
+def unit_of(metric: Metric) -> str:
+    """Its unit, spelled out, or the empty string."""
+    return "" if metric.kind == "counter" and metric.unit == "1" else _SPELLED.get(metric.unit, "")
+
+
+def said(metric: Metric) -> str:
+    """What it says, in plain text."""
+    return metric.text.replace("`", "")
+
+
+def lines(name: str, samples: Samples, shown: Callable[[Value, int], str] = nothing) -> Iterator[str]:
+    """The values of what is called *name*; *shown* is what stands behind a step of a histogram."""
     for labels, value in samples:
         if isinstance(value, Histogram):
-            yield from _histogram(name, labels, value)
+            yield from _histogram(name, labels, value, shown)
         else:
             yield f"{name}{_braced(_written(labels))} {_number(value)}\n"
 
 
-def _histogram(name: str, labels: Labels, value: Histogram) -> Iterator[str]:
+def _family(metric: Metric, samples: Samples) -> Iterator[str]:
+    name = name_of(metric)
+    yield f"# HELP {name} {said(metric)}\n# TYPE {name} {metric.kind}\n"
+    yield from lines(name, samples)
+
+
+def _histogram(name: str, labels: Labels, value: Histogram, shown: Callable[[Value, int], str]) -> Iterator[str]:
     written = _written(labels)
     start = f"{name}_bucket{{{written}," if written else f"{name}_bucket{{"
-    for le, count in zip(_LE, (*value.coarse(), value.count), strict=True):
-        yield f'{start}le="{le}"}} {count}\n'
+    for step, (le, count) in enumerate(zip(_LE, (*value.coarse(), value.count), strict=True)):
+        yield f'{start}le="{le}"}} {count}{shown(value, step)}\n'
     braced = _braced(written)
     yield f"{name}_sum{braced} {_number(value.total)}\n{name}_count{braced} {value.count}\n"
 

@@ -1,18 +1,20 @@
 """The recorder: what every output tells is counted here, once.
 
 Two kinds of things are counted: calls, which came in through an edge or went out through a governed client (`Series`: how many,
-how long, how often lately), and what the policies did, as their facts tell it (`Recorder.facts`).
+how long, how often lately), and what the policies did, as their facts tell it (`Recorder.facts`). Beside them stand the durations
+that the process has of its own (`Recorder.own`).
 
 Rule 1: nothing is counted before an output asks for it: the edges and the policies then have nobody to tell.
 Rule 2: a label has a bounded number of values: once there are as many series as there may be, a new one is counted as ``other``.
 Rule 3: a label is a name (of a service, an operation, a policy, a colour), a word, or a status. Never a path, a key, a header,
         a body or a message: those may hold secrets.
-Rule 4: one lock, held for a few lines of arithmetic; whoever reads gets copies.
+Rule 4: one lock, held for a few lines of arithmetic; whoever reads gets copies, and whoever is told each duration (`Teller`) is
+        told after it. The collector may tell a fact on the very thread that holds the lock.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock
 
 from .._core._clock import SYSTEM
 from .._core._context import INVOCATION
@@ -25,30 +27,53 @@ from ..facts import (
     CallRefused,
     CircuitChanged,
     DeadlineNeared,
+    DocumentApplied,
+    DocumentRefused,
+    LeaseLost,
     PredicateFailed,
+    RecordSkipped,
+    RegistryFailed,
+    RegistryRecovered,
     RetryEnded,
     RetryScheduled,
     TimedOut,
 )
-from ._rates import Rates
+from ._series import Reading, Series
+from ._span_words import method_of
 from .access_log import outcome_of
+from .runtime import LAG, START, Runtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
-    from .._core._context import Identity, Invocation
+    from .._core._context import Identity, Invocation, Trace
     from .._core._meters import Attempt
     from ..facts import Fact
     from ..typing import Clock
+    from ._series import Labels
 
-    Labels = tuple[str, ...]
+    class Teller(Protocol):
+        """An output that wants each duration by itself. It does not raise."""
 
-LABELS = ("direction", "kind", "service", "operation", "peer", "colour", "outcome", "method", "status")
+        def timed(self, labels: Labels, took: float, left: float | None, way: Any) -> None:
+            """A call of these *labels*; *left* is what was left to its deadline.
+
+            The *way* is the event that it came by, or of an attempt the functions that have sent it.
+            """
+            ...
+
+        def own(self, name: str, seconds: float) -> None:
+            """A duration of the process itself."""
+            ...
+
+
 OTHER = "other"
 MOST = 2000
 _LONGEST = 128  # characters of a label that came from somewhere else
-_METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"))
+_WORDS = (
+    200  # further series of facts, of what they say beside the name of their policy: a policy of the author's may say anything
+)
 
 # What is counted of each fact beside the name of its policy: all of them fields with few values.
 COUNTED: dict[type[Fact], tuple[str, ...]] = {
@@ -56,57 +81,17 @@ COUNTED: dict[type[Fact], tuple[str, ...]] = {
     CallRefused: ("kind", "reason", "observed"),
     CircuitChanged: ("before", "after", "cause"),
     DeadlineNeared: (),
+    DocumentApplied: ("layer",),
+    DocumentRefused: ("layer",),
+    LeaseLost: (),
     PredicateFailed: ("setting",),
+    RecordSkipped: (),
+    RegistryFailed: (),
+    RegistryRecovered: (),
     RetryEnded: ("cause",),
     RetryScheduled: (),
     TimedOut: ("late",),
 }
-
-
-class Series:
-    """Calls that have all labels in common.
-
-    Attributes:
-        labels: their values, in the order of `LABELS`.
-        durations: how long they took.
-        late: how many ended after their deadline.
-        rates: how many there were lately.
-    """
-
-    __slots__ = ("durations", "labels", "late", "rates")
-
-    def __init__(self, labels: Labels, now: float) -> None:
-        self.labels: Labels = labels
-        self.durations: Histogram = Histogram()
-        self.late: int = 0
-        self.rates: Rates = Rates(now)
-
-
-class Reading:
-    """What one series had counted at one moment.
-
-    Attributes:
-        labels: the values of the labels by their names, the empty string where there is none.
-        durations, late: as in `Series`.
-    """
-
-    __slots__ = ("_now", "_rates", "durations", "labels", "late")
-
-    def __init__(self, series: Series, now: float) -> None:
-        self.labels: dict[str, str] = dict(zip(LABELS, series.labels, strict=True))
-        self.durations: Histogram = series.durations.copy()
-        self.late: int = series.late
-        self._rates = series.rates.copy()
-        self._now = now
-
-    def rates(self) -> dict[str, float]:
-        """Calls per second: ``m1``, ``m5`` and ``m15``."""
-        return self._rates.read(self._now)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain values: the labels that there are, ``rates`` in calls per second, ``late``, and the ``durations``."""
-        known = {name: value for name, value in self.labels.items() if value}
-        return {**known, "late": self.late, "rates": self.rates(), "durations": self.durations.snapshot()}
 
 
 class Recorder:
@@ -116,6 +101,11 @@ class Recorder:
         identity: who is running.
         clock: where time comes from, for tests.
         most: how many series there may be of calls, and how many of facts.
+
+    Attributes:
+        teller: the output that is told each duration, or None.
+        shows: whether an output shows examples of calls.
+        runtime: what is watched of the process.
     """
 
     def __init__(self, identity: Identity, *, clock: Clock = SYSTEM, most: int = MOST) -> None:
@@ -125,10 +115,14 @@ class Recorder:
         self.overflowed: int = 0  # calls and facts that were counted as ``other``
         self.output_failures: int = 0
         self.began: float = clock.monotonic()
+        self.teller: Teller | None = None
+        self.shows: bool = False
+        self.runtime: Runtime = Runtime(self.timed, clock)
         self._most = most
+        self._own: dict[str, Histogram] = {LAG: Histogram(), START: Histogram()}
         self._series: dict[Labels, Series] = {}
         self._facts: dict[tuple[type[Fact], Labels], int] = {}
-        self._lock = allocate_lock()
+        self._lock = RLock()
         self._stops = (PROCESS.add(self.heard, tuple(COUNTED)), METERS.add(self.attempted))
         born(self)
 
@@ -156,13 +150,23 @@ class Recorder:
             "",
             invocation.colour or "",
             outcome,
-            method_of(invocation.method),
+            invocation.method and method_of(invocation.method),
             _status(status),
         )
-        self._count(labels, took, late=late, cold=invocation.cold_start)
+        self._count(
+            labels,
+            took,
+            late=late,
+            cold=invocation.cold_start,
+            deadline=invocation.deadline,
+            trace=invocation.trace,
+            way=invocation.raw,
+        )
+        self.runtime.called(took, cold=invocation.cold_start)
 
     def attempted(self, attempt: Attempt) -> None:
         """A request has gone out, and there is an answer or an error."""
+        invocation = INVOCATION.get()
         outcome = outcome_of(attempt.error, attempt.status)
         labels = (
             "out",
@@ -170,12 +174,12 @@ class Recorder:
             self.service,
             attempt.operation[:_LONGEST],
             attempt.peer[:_LONGEST],
-            INVOCATION.get().colour or "",
+            invocation.colour or "",
             outcome,
-            method_of(attempt.method),
+            attempt.method and method_of(attempt.method),
             _status(attempt.status),
         )
-        self._count(labels, attempt.took, late=False, cold=False)
+        self._count(labels, attempt.took, trace=invocation.trace, way=attempt.senders)
 
     def heard(self, fact: Fact) -> None:
         """A policy has done something."""
@@ -185,21 +189,52 @@ class Recorder:
             if key not in self._facts and len(self._facts) >= self._most:
                 key = kind, (OTHER, *key[1][1:])
                 self.overflowed += 1
-            self._facts[key] = self._facts.get(key, 0) + 1
+                if key not in self._facts and len(self._facts) >= self._most + _WORDS:
+                    key = kind, tuple(OTHER for _ in key[1])
+            if key not in self._facts:
+                self._facts[key] = 0
+            self._facts[key] += 1
 
-    def _count(self, labels: Labels, took: float, *, late: bool, cold: bool) -> None:
-        now = self.clock.monotonic()
+    def timed(self, name: str, seconds: float) -> None:
+        """The process has measured something of its own."""
+        with self._lock:
+            self._own[name].add(seconds)
+        if self.teller is not None:
+            self.teller.own(name, seconds)
+
+    def _count(
+        self,
+        labels: Labels,
+        took: float,
+        *,
+        late: bool = False,
+        cold: bool = False,
+        deadline: float | None = None,
+        trace: Trace | None = None,
+        way: Any = None,
+    ) -> None:
+        now, took = self.clock.monotonic(), max(0.0, took)
+        left = None if deadline is None else max(0.0, deadline - now)
         with self._lock:
             series = self._series.get(labels) or self._other_locked(labels, now)
-            series.durations.add(max(0.0, took))
+            series.durations.add(took)
             series.rates.add(now)
             series.late += late
             self.cold_starts += cold
+            if left is not None:
+                if series.left is None:
+                    series.left = Histogram()
+                series.left.add(left)
+            if self.shows and trace is not None and trace.sampled:
+                series.durations.show(took, trace, self.clock.wall())
+        if self.teller is not None:
+            self.teller.timed(series.labels, took, left, way)
 
     def _other_locked(self, labels: Labels, now: float) -> Series:
         """A new series, or the one that new ones are counted in when there is no room for them."""
         if len(self._series) >= self._most:
             direction, kind, service, _, peer, _, outcome, _, _ = labels
+            kind = kind if kind == "http" else OTHER  # a caller may say anything
             labels = (direction, kind, service, OTHER, OTHER if peer else "", OTHER, outcome, "", "")
             self.overflowed += 1
         series = self._series.get(labels)
@@ -213,21 +248,21 @@ class Recorder:
         """Of every series a copy, as it is now."""
         now = self.clock.monotonic()
         with self._lock:
-            return [Reading(one, now) for one in self._series.values()]
+            return [Reading(one, now) for one in list(self._series.values())]
+
+    def own(self, name: str) -> Histogram:
+        """What the process has measured of its own, by this name."""
+        with self._lock:
+            return self._own[name].copy()
 
     def facts(self, kind: type[Fact]) -> dict[Labels, int]:
         """How many of this *kind* there were, by policy and what else `COUNTED` names."""
         with self._lock:
-            return {labels: count for (one, labels), count in self._facts.items() if one is kind}
+            return {labels: count for (one, labels), count in self._facts.copy().items() if one is kind}
 
     def forked(self) -> None:
         """In a process that has just been forked: nobody holds its lock."""
-        self._lock = allocate_lock()
-
-
-def method_of(given: str) -> str:
-    """A method that is known, or ``_OTHER``, as the conventions say: anybody may send anything."""
-    return given if given in _METHODS or not given else "_OTHER"
+        self._lock = RLock()
 
 
 def _status(given: int | None) -> str:

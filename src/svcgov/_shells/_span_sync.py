@@ -1,0 +1,35 @@
+"""The frame that makes a span of a governed call, for plain functions. `_span_async` is its mirror.
+
+It is nested around all others but the head, from when somebody begins to trace: until then, no call has such a frame. A call
+that the head refuses, as its deadline has passed, has not begun, and has no span.
+"""
+
+from __future__ import annotations
+
+from .._core._spans import SPANS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Inner = Callable[[float, Any, Any], Any]
+
+
+def spanned(name: str, inner: Inner, *, edge: bool) -> Inner:
+    """The frames inside, in a span of this *name*; at an *edge*, one of a client's call."""
+
+    def call(now: float, args: Any, kw: Any) -> Any:
+        tracer = SPANS.tracer or SPANS.look()
+        span = None if tracer is None else tracer.governed(name, edge=edge)
+        if span is None:
+            return inner(now, args, kw)
+        try:
+            result = inner(now, args, kw)
+        except BaseException as error:
+            span.end(error)
+            raise
+        span.end(None)
+        return result
+
+    return call

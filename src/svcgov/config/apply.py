@@ -1,0 +1,243 @@
+"""Put documents in force: all of a document, or nothing of it.
+
+Rule 1: parse, check, plan, change: what fails before the last step leaves all as it was, and is reported once.
+Rule 2: one thread looks at a time, and whoever finds another one looking goes on: no call waits for a document.
+Rule 3: nothing here raises, but where the code hands over its first document: a wrong one is a mistake in the code.
+Rule 4: what gets its name later is bound then. If a document does not go together with it, the code's word stands for it.
+Rule 5: each policy takes on what is new in one step; a call that is under way ends on the frames it began with.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+
+from .._core._frozen import Frozen
+from .._core._listeners import PROCESS
+from .._core._live import born
+from .._core._mishaps import said
+from .._core._names import NAMES
+from .._core._report import report_once
+from .._process import configure, standing
+from ..errors import ConfigError
+from ..facts import DocumentApplied, DocumentRefused
+from ._bind import Binding
+from ._formats import parsed
+from .document import document_of
+from .merge import NOTHING, REMOTE, merged
+from .sources import Raw
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ..typing import Clock
+    from ._kept import Kept
+    from ._signed import DocumentKeys
+    from .document import Document
+    from .merge import Effective
+    from .sources import Source
+
+
+class Applied(Frozen):
+    """A document is in force. True, where a truth is asked for."""
+
+    layer: str
+    revision: str
+    changed: int
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Refused(Frozen):
+    """A document cannot be, and what was in force before still is. False, where a truth is asked for.
+
+    Attributes:
+        errors: all that is wrong, each a `ConfigError`.
+    """
+
+    layer: str
+    revision: str
+    errors: tuple[ConfigError, ...]
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Documents:
+    """The documents of one governor.
+
+    Args:
+        scope: whose names they speak of.
+        labels: what the instance is (``stage``, ``version``, ``colour``), for overlays.
+        service: whose documents they have to be; ``""`` where nobody knows.
+        keys: what documents from outside have to be signed by. What the code hands over need not be.
+        least: the least revision, where revisions are numbers.
+        kept: where those of a registry are kept for the next start.
+    """
+
+    def __init__(
+        self,
+        *,
+        scope: str,
+        clock: Clock,
+        labels: Callable[[], Mapping[str, str]],
+        service: Callable[[], str],
+        keys: DocumentKeys | None = None,
+        least: int = 0,
+        kept: Kept | None = None,
+    ) -> None:
+        self.sources: tuple[Source, ...] = ()
+        self.effective: Effective = NOTHING
+        self.revisions: dict[str, str] = {}
+        self.refused: dict[str, Refused] = {}  # what a layer's newest document cannot be
+        self._clock = clock
+        self._labels = labels
+        self.service = service
+        self.watched = False  # whether somebody looks every now and then
+        self._keys = keys
+        self._least = least
+        self.kept = kept
+        self._newest: dict[str, int] = {}  # revisions that have been in force, by layer
+        self._documents: dict[str, Document] = {}
+        self._binding = Binding(scope, clock)
+        self._process: dict[str, Any] = {}  # what held for the process before a document said otherwise
+        self.scope = scope
+        self._lock = RLock()
+        born(self)
+
+    def forked(self) -> None:
+        """In a process that has just been forked: nobody is looking."""
+        self._lock = RLock()
+
+    def follow(self, *sources: Source) -> None:
+        """Apply what *sources* have, and whatever they will have."""
+        self.sources += sources
+        layers = {source.layer for source in sources}
+        for layer in REMOTE:
+            raw = self.kept.recall(layer) if self.kept is not None and layer in layers else None
+            if raw is not None:
+                self.apply(raw)
+        self.look()
+
+    def leave(self, *sources: Source, close: bool) -> None:
+        """Follow *sources* no more; to *close* is to take back all that is in force, and to bind nothing more."""
+        self.sources = tuple(one for one in self.sources if one not in sources)
+        if close:
+            for layer in list(self._documents):
+                self.apply(Raw(layer=layer, place="nowhere", data={}, revision="none"))
+            NAMES.binders.pop(self.scope, None)
+
+    def look(self) -> None:
+        """Ask all sources, and apply what is new. Goes on at once where another thread does that already."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            for source in self.sources:
+                self._ask(source)
+        finally:
+            self._lock.release()
+
+    def _ask(self, source: Source) -> None:
+        try:
+            raw = source.pull()
+        except ConfigError as error:
+            self.refuse(source.layer, "none", error)
+        except Exception as failure:
+            report_once(("source", source.layer), f"a document for {source.layer} could not be pulled: {said(failure)}")
+        else:
+            if raw is not None:
+                self.apply(raw)
+
+    def apply(self, raw: Raw) -> Applied | Refused:
+        """Put *raw* in force, if all of it can be."""
+        with self._lock:
+            found = raw
+            try:
+                raw = self._opened(raw)
+                data = parsed(raw.data, raw.form, raw.place) if isinstance(raw.data, bytes) else raw.data
+                document, errors = document_of(data)
+                errors = errors or self._belongs(document)
+            except ConfigError as error:
+                errors = [error]
+            if errors:
+                return self.refuse(raw.layer, raw.revision, *errors)
+            documents = {**self._documents, raw.layer: document}
+            effective = merged(documents, self._labels())
+            plan = self._binding.plan(effective)
+            if plan.errors:
+                return self.refuse(raw.layer, raw.revision, *plan.errors)
+            self._documents, self.effective = documents, effective
+            self._binding.carry_out(plan)
+            self._configure(effective.values.get("process", {}))
+            NAMES.binders[self.scope] = self
+            for kind, name, thing in self._binding.late(plan):
+                self.bind(kind, name, thing)
+            self.revisions[raw.layer] = raw.revision
+            if raw.number is not None:
+                self._newest[raw.layer] = raw.number
+            self.refused.pop(raw.layer, None)
+            if self.kept is not None and raw.layer in REMOTE and isinstance(found.data, bytes):
+                self.kept.keep(found)
+        if PROCESS.heard:
+            PROCESS.tell(
+                DocumentApplied(
+                    policy="document", at=self._clock.monotonic(), layer=raw.layer, revision=raw.revision, changed=plan.changed
+                )
+            )
+        return Applied(layer=raw.layer, revision=raw.revision, changed=plan.changed)
+
+    def bind(self, kind: str, name: str, thing: Any) -> None:
+        """*thing* has just got its name: let it be as the documents say, unless that cannot be."""
+        plan = self._binding.plan_of(self.effective, kind, name, thing)
+        if plan.errors:
+            self._tell("names", f"{kind} {name}", tuple(plan.errors))
+        else:
+            self._binding.carry_out(plan)
+
+    def _configure(self, said: Mapping[str, Any]) -> None:
+        """What a document says of the process holds; what it no longer says is as it was before."""
+        before = {**standing(), **self._process}
+        names = {*said, *self._process}
+        self._process = {name: before[name] for name in said}
+        if names:
+            configure(**{name: said.get(name, before[name]) for name in names})
+
+    def _opened(self, raw: Raw) -> Raw:
+        """*raw*, out of its envelope where it has to have one, if it is no older than what has been in force."""
+        if self._keys is not None and isinstance(raw.data, bytes):
+            whose = raw.layer if raw.layer in ("fleet", "group") else self.service()  # which hold for many
+            raw = self._keys.opened(raw, stage=self._labels().get("stage", ""), service=whose)
+        least = max(self._least, self._newest.get(raw.layer, 0))
+        if raw.number is not None and raw.number < least:
+            raise ConfigError(raw.place, raw.number, f"revision {least}, which has been in force, or a later one")
+        return raw
+
+    def _belongs(self, document: Document) -> list[ConfigError]:
+        mine = self.service()
+        if document.service is None or not mine or document.service == mine:
+            return []
+        return [ConfigError("service", document.service, f"{mine}, which this is")]
+
+    def refuse(self, layer: str, revision: str, *errors: ConfigError) -> Refused:
+        """What *layer* has cannot be: tell, and keep what there is."""
+        refused = self.refused[layer] = Refused(layer=layer, revision=revision, errors=errors)
+        self._tell(layer, revision, errors)
+        return refused
+
+    def _tell(self, layer: str, revision: str, errors: tuple[ConfigError, ...]) -> None:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        report_once(("document", layer, revision, str(first)), f"the document of {layer}, {revision}, was refused: {first}{more}")
+        if PROCESS.heard:
+            PROCESS.tell(
+                DocumentRefused(
+                    policy="document",
+                    at=self._clock.monotonic(),
+                    layer=layer,
+                    revision=revision,
+                    path=first.path,
+                    error=str(first),
+                )
+            )

@@ -1,0 +1,1 @@
+"""The engines that a registry can be kept in. Each is loaded when its scheme is used."""

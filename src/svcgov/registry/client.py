@@ -1,0 +1,336 @@
+"""The client of a registry: what is said of this process, and what is known of others. Its documents are in `_published`.
+
+Rule 1: what reads, renews or takes away never raises: while nobody answers, what was known before stands, marked as stale. What
+        writes on purpose (`put`, `publish`, `rollback`) raises, since somebody wants to know.
+Rule 2: no lock is held over a trip but that of the one list that it is for.
+Rule 3: what fails is told once, by a fact and on standard error, until it works again.
+Rule 4: a process that was forked has registered nothing: what its parent has is its parent's.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from functools import partial
+
+from .._core._clock import SYSTEM
+from .._core._environment import text as variable
+from .._core._listeners import PROCESS, Listeners
+from .._core._live import born
+from .._core._model import Endpoint, Instance, MalformedError
+from .._core._names import check_name
+from .._core._report import report_once
+from .._core._schema import duration
+from ..errors import ConfigError, RegistryError
+from ..facts import LeaseLost, RecordSkipped, RegistryFailed, RegistryRecovered
+from ._published import Published
+from ._schemes import opened
+from ._view import Found, View
+from .backends._backend import PATIENCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any, TypeVar
+
+    from .._core._chores import Chores
+    from ..typing import Clock, Duration
+    from ._aio import AsyncRegistry
+    from .backends._backend import Backend
+    from .beat import Beat
+
+    T = TypeVar("T")
+
+TTL = 36.0  # seconds
+VARIABLE = "SVCGOV_REGISTRY"
+_ttl = duration(low=1.0, high=3600.0)
+
+
+def connect(url: str | None = None, *, ttl: Duration = TTL, clock: Clock | None = None) -> Registry:
+    """The registry at *url*; nobody is asked before something is.
+
+    Args:
+        url: ``memory://name``, which all of the process share, or ``sqlite:///path/to/file``, for the processes of a machine;
+            else ``SVCGOV_REGISTRY``. With ``?env=name`` it is one of several in the same place that know nothing of each other.
+        ttl: how long an instance is there without a word of it, 1 s to 1 h.
+        clock: where time comes from, for tests.
+
+    Raises:
+        ConfigError: for a URL that cannot be.
+    """
+    path, given = ("connect.url", url) if url is not None else (VARIABLE, variable(VARIABLE))
+    clock = clock or SYSTEM
+    return Registry(opened(given, path, clock), ttl=_ttl.read(ttl, "connect.ttl"), clock=clock)
+
+
+class Registry(Published):
+    """One registry, and what this process has to do with it. Made by `connect`."""
+
+    def __init__(self, backend: Backend, *, ttl: float, clock: Clock, chores: Chores | None = None) -> None:
+        self.backend: Backend = backend
+        self.ttl: float = ttl
+        self.clock: Clock = clock
+        self.ears: Listeners = Listeners(PROCESS)
+        self._chores = chores
+        self._beat: Beat | None = None
+        self._views: dict[str, View] = {}
+        self._documents = {}
+        self._begin()
+        born(self)
+
+    def _begin(self) -> None:
+        self.mine: dict[tuple[str, str], Instance] = {}
+        self._held: set[tuple[str, str]] = set()  # whose lease we have had
+        self._failing: float | None = None  # since when
+        self._locks: dict[str, Any] = {}
+
+    def forked(self) -> None:
+        """In a process that has just been forked: rule 4, and nobody is asking."""
+        self._begin()
+        self.ears.forked()
+        self.backend.forked()
+
+    def __repr__(self) -> str:
+        return f"<Registry {self.backend.url}>"
+
+    # -- this process ------------------------------------------------------------------------------------------------
+
+    def register(self, instance: Instance) -> Instance:
+        """Say that *instance* is there, until it is deregistered or the process ends. Returns it with its id.
+
+        Where the registry does not answer, that is done later: see `beat`.
+
+        Raises:
+            ConfigError: for an instance that cannot be.
+        """
+        if not isinstance(instance, Instance):
+            raise ConfigError("register", instance, "an Instance (an Endpoint is written by put)")
+        known = _with_id(instance, started=instance.started or self.clock.wall())
+        _check(known, "register")
+        self.mine[known.service, known.id] = known
+        self.beat.begin()
+        self._tried(partial(self._register, known))
+        return known
+
+    def renew(self) -> bool:
+        """Renew the leases of what is registered here, and register anew what has lost its lease. Whether all is well."""
+        return all(self._renewed(instance) for instance in list(self.mine.values()))
+
+    def deregister(self, instance: Instance | None = None) -> None:
+        """Take *instance*, or all that is registered here, away."""
+        for known in list(self.mine.values()):
+            if instance is None or (known.service, known.id) == (instance.service, instance.id):
+                self.mine.pop((known.service, known.id), None)
+                if self._tried(partial(self._deregister, known)) is None:
+                    break  # the leases of the others run out by themselves, too
+        if instance is None:
+            self.mine.clear()
+
+    def say(self, **changes: Any) -> None:
+        """Say something else of all that is registered here, such as ``applied="7"``.
+
+        Raises:
+            ConfigError: for what cannot be.
+        """
+        for known in list(self.mine.values()):
+            self.register(known.replace(**changes))
+
+    def drain(self) -> None:
+        """Say of all that is registered here that it wants no more calls; it serves what it has."""
+        self.say(status="draining")
+
+    @property
+    def beat(self) -> Beat:
+        """What renews and asks, again and again."""
+        if self._beat is None:
+            from .beat import Beat
+
+            self._beat = Beat(self, self._chores)
+        return self._beat
+
+    def close(self) -> None:
+        """Take away what is registered here, and let go of what is open."""
+        if self._beat is not None:
+            self._beat.stop()
+        self.deregister()
+        self._tried(self.backend.close)
+
+    # -- others ------------------------------------------------------------------------------------------------------
+
+    def instances(
+        self,
+        service: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        version: str | None = None,
+        colour: str | None = None,
+    ) -> Found:
+        """Who is there of *service*, asked now: instances and endpoints, with these labels, this version and this colour.
+
+        While the registry does not answer, it is the list that was known before, marked as stale.
+
+        Raises:
+            ConfigError: for a name that cannot be.
+        """
+        check_name(service, "instances.service")
+        self.refresh(service)
+        found = self.known(service)
+        return (
+            found if (labels, version, colour) == (None, None, None) else found.of(labels=labels, version=version, colour=colour)
+        )
+
+    def known(self, service: str) -> Found:
+        """What was known of *service* when the registry was asked last, without asking."""
+        view = self._views.get(service)
+        return Found(service=service) if view is None else view.found
+
+    def looked_up(self, service: str) -> Found:
+        """What is known of *service*, for a call that is under way: nobody is asked where every beat does it.
+
+        That is so but for the first time, and where nothing has asked for two beats: a process that has neither a way in nor
+        time between its calls.
+        """
+        view = self._views.get(service)
+        if view is None or (self._failing is None and self.moment() - view.asked >= 2 * self.ttl / 3):
+            self.refresh(service)
+        return self.known(service)
+
+    def refresh(self, service: str) -> bool:
+        """Ask for *service*, and go on asking with every beat from now on. Whether there was an answer."""
+        view = self._views.get(service)
+        if view is None:
+            view = self._views.setdefault(service, View(service, self.ttl))
+            self.beat.begin()
+        lock = self._locks.setdefault(service, allocate_lock())
+        if not lock.acquire(timeout=PATIENCE):  # another thread is asking
+            return not view.found.stale
+        try:
+            view.asked = self.moment()
+            answer = self._tried(lambda: (self.backend.listed(service, view.known),))
+            if answer is None:
+                view.failed()
+                return False
+            view.answered(answer[0], self.moment(), lambda key, path, revision: self._skipped(service, key, path, revision))
+            return True
+        finally:
+            lock.release()
+
+    def watched(self) -> list[str]:
+        """The services that every beat asks for, those first that were asked for longest ago."""
+        return sorted(self._views, key=lambda service: self._views[service].asked)
+
+    def services(self) -> list[str]:
+        """The names of all services that the registry has ever heard of.
+
+        Raises:
+            RegistryError: where it does not answer.
+        """
+        return self.backend.services()
+
+    def watch(
+        self, service: str, *, since: int | None = None, every: Duration = 0.5, timeout: Duration | None = None
+    ) -> Iterator[Found]:
+        """Each list of *service*, from now on: at first the present one, unless its revision is *since*.
+
+        Args:
+            service: its name.
+            since: the revision that is known, to go on where another watch has ended.
+            every: how often the registry is asked.
+            timeout: ends after so long without a change; None: never.
+        """
+        from ._watch import watch
+
+        return watch(self, service, since, every, timeout)
+
+    def put(self, endpoint: Endpoint, *, expected: int | None = None) -> int:
+        """Write *endpoint*, which nobody has to renew. Returns its revision.
+
+        Args:
+            endpoint: the record. Without an id, the id is ``default``.
+            expected: the revision that is there, 0 for none; None: whatever is there.
+
+        Raises:
+            ConfigError: for an endpoint that cannot be.
+            ConflictError: where another revision is there.
+            RegistryError: where the registry does not answer.
+        """
+        known = endpoint if endpoint.id else endpoint.replace(id="default")
+        _check(known, "put")
+        return self.backend.put(known.service, known.id, known.wire(), expected)
+
+    def remove(self, endpoint: Endpoint, *, expected: int | None = None) -> None:
+        """Take *endpoint* away; *expected*, and what is raised, as in `put`."""
+        self.backend.put(endpoint.service, endpoint.id or "default", None, expected)
+
+    # -- both worlds, and what the verbs are made of -------------------------------------------------------------------
+
+    @property
+    def aio(self) -> AsyncRegistry:
+        """The same for coroutines: verbs that do not stop the loop while the registry is asked."""
+        from ._aio import AsyncRegistry
+
+        return AsyncRegistry(self)
+
+    def listen(self, listener: Callable[[Any], object], *kinds: type[Any]) -> Callable[[], None]:
+        """Tell *listener* what happens here; call what comes back to stop."""
+        return self.ears.add(listener, kinds)
+
+    def moment(self) -> float:
+        """A reading of the clock, for ages."""
+        return self.clock.monotonic()
+
+    def _renewed(self, instance: Instance) -> bool:
+        kept = self._tried(partial(self.backend.renew, instance.service, instance.id, self.ttl))
+        if kept is False:
+            if (instance.service, instance.id) in self._held:
+                self._tell(lambda now: LeaseLost(policy="registry", at=now, service=instance.service, id=instance.id))
+            kept = self._tried(partial(self._register, instance))
+        return bool(kept)
+
+    def _register(self, instance: Instance) -> bool:
+        self.backend.register(instance.service, instance.id, instance.wire(), self.ttl)
+        self._held.add((instance.service, instance.id))
+        return True
+
+    def _deregister(self, instance: Instance) -> bool:
+        self._held.discard((instance.service, instance.id))
+        self.backend.deregister(instance.service, instance.id)
+        return True
+
+    def _tried(self, ask: Callable[[], T]) -> T | None:
+        """What *ask* gives, or None where the registry does not answer; rule 3."""
+        try:
+            answer = ask()
+        except RegistryError as error:
+            if self._failing is None:
+                self._failing = self.moment()
+                report_once(("registry", self.backend.url, error.problem), f"the registry does not answer: {error}")
+                problem = str(error)
+                self._tell(lambda now: RegistryFailed(policy="registry", at=now, error=problem))
+            return None
+        since, self._failing = self._failing, None
+        if since is not None:
+            self._tell(lambda now: RegistryRecovered(policy="registry", at=now, seconds=now - since))
+        return answer
+
+    def _skipped(self, service: str, key: str, path: str, revision: int) -> None:
+        report_once(("registry", service, key, path), f"the record {service}/{key} in {self.backend.url} is wrong at {path}")
+        self._tell(lambda now: RecordSkipped(policy="registry", at=now, service=service, id=key, path=path, revision=revision))
+
+    def _tell(self, fact: Callable[[float], Any]) -> None:
+        if self.ears.heard:
+            self.ears.tell(fact(self.moment()))
+
+
+def _with_id(instance: Instance, *, started: float) -> Instance:
+    if instance.id:
+        return instance.replace(started=started)
+    from os import getpid, urandom
+
+    return instance.replace(started=started, id=f"{getpid()}-{urandom(6).hex()}")
+
+
+def _check(record: Any, place: str) -> None:
+    try:
+        record.check()
+    except MalformedError as error:
+        raise ConfigError(f"{place}.{error.path}", error.value, error.expected) from None

@@ -1,0 +1,101 @@
+"""Records of a registry: written, read, and what cannot be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svcgov._core._model import LONGEST, Config, Endpoint, Instance, MalformedError
+
+WHOLE: dict[str, Any] = {"service": "orders", "id": "a", "address": "http://a.test:8080"}
+NAMES = st.text("abc0._:-", min_size=1, max_size=8)
+INSTANCES = st.builds(
+    Instance,
+    service=NAMES,
+    id=NAMES,
+    address=NAMES.map(lambda name: f"https://a{name}:1/{name}"),
+    version=st.text(max_size=8),
+    colour=st.none() | st.just("blue"),
+    labels=st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
+    weight=st.integers(0, 100),
+    zone=st.text(max_size=4),
+    status=st.sampled_from(["up", "draining"]),
+    started=st.floats(0, 1e10),
+    more=st.dictionaries(st.just("later"), st.lists(st.integers(), max_size=2)),
+)
+
+
+@given(INSTANCES)
+def test_what_is_written_is_what_is_read(instance: Instance) -> None:
+    """All of it, fields that we do not know too."""
+    instance.check()
+    assert Instance.read(instance.wire()) == instance
+
+
+def test_what_is_as_by_default_is_not_written() -> None:
+    """What a record needs is."""
+    assert json.loads(Instance(**WHOLE).wire()) == WHOLE
+    endpoint = Endpoint(service="orders", id="", url="http://a.test")
+    assert json.loads(endpoint.wire()) == {"service": "orders", "id": "", "url": "http://a.test"}
+    assert (endpoint.place, Instance(**WHOLE).place) == ("http://a.test", "http://a.test:8080")
+
+
+def test_fields_that_we_do_not_know_are_kept() -> None:
+    """Somebody else has written them."""
+    read = Instance.read(json.dumps({**WHOLE, "later": {"a": 1}}))
+    assert read.more == {"later": {"a": 1}}
+    assert json.loads(read.replace(version="v2").wire()) == {**WHOLE, "version": "v2", "later": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("", "record"),
+        ("[]", "record"),
+        ("[" * 8000, "record"),
+        (json.dumps({**WHOLE, "x": "y" * LONGEST}), "record"),
+        (json.dumps({"service": "orders", "id": "a"}), "address"),
+        (json.dumps({**WHOLE, "id": None}), "id"),
+        (json.dumps({**WHOLE, "service": 7}), "service"),
+        (json.dumps({**WHOLE, "address": "a.test:8080"}), "address"),
+        (json.dumps({**WHOLE, "address": "ftp://a.test"}), "address"),
+        (json.dumps({**WHOLE, "weight": 1.5}), "weight"),
+        (json.dumps({**WHOLE, "labels": []}), "labels"),
+        (json.dumps({**WHOLE, "colour": 1}), "colour"),
+        (json.dumps({**WHOLE, "started": True}), "started"),
+    ],
+)
+def test_what_cannot_be_read_says_where(text: str, path: str) -> None:
+    """So that whoever has written it finds it."""
+    with pytest.raises(MalformedError) as wrong:
+        Instance.read(text)
+    assert wrong.value.path == path
+
+
+@given(
+    st.text() | st.recursive(st.none() | st.floats() | st.text(), lambda some: st.dictionaries(st.text(), some)).map(json.dumps)
+)
+def test_whatever_is_read_is_a_record_or_malformed(text: str) -> None:
+    """Nothing else is raised: it comes from anywhere."""
+    with pytest.raises(MalformedError):
+        Instance.read(text)
+
+
+def test_a_record_that_stands_for_a_kind_of_its_own_says_where_it_is_called() -> None:
+    """The base does not."""
+    from svcgov._core._model import Callee
+
+    with pytest.raises(NotImplementedError):
+        Callee(service="orders").place
+
+
+def test_a_document_is_what_its_text_says() -> None:
+    """Or nothing."""
+    assert Config(service="orders", layer="base", text='{"a": 1}').document == {"a": 1}
+    assert Config(service="orders", layer="base").document is None
+    with pytest.raises(ValueError, match="Expecting value"):
+        Config(service="orders", layer="base", text="a = 1").document

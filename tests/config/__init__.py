@@ -1,0 +1,1 @@
+"""Documents: what they may say, what holds, and how they come into force."""

@@ -1,0 +1,214 @@
+"""A governor and its registry: clients find services by name, and a way in is found."""
+
+from __future__ import annotations
+
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+import svcgov
+from _worlds import in_child
+from svcgov import Governor
+from svcgov._core._names import NAMES
+from svcgov.errors import ConfigError
+from svcgov.registry import Endpoint, connect
+from svcgov.testing import ManualClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADDRESS = "http://10.0.0.7:8080"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is kept for the next start is not found by other tests."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def asked(governor: Any, url: str = "http://orders/") -> str:
+    """Where a request of a client governed by *governor* goes."""
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, text=str(request.url))))
+    return str(governor.govern(client, target="orders").get(url).text)
+
+
+def way_in(governor: Any, **options: Any) -> Any:
+    """A handler."""
+    return governor.handler(lambda event, context: None, **options)
+
+
+def test_a_client_finds_a_service_by_its_name(request: pytest.FixtureRequest) -> None:
+    """Where there is a registry; else it goes where the URL says."""
+    url = f"memory://{request.node.name}"
+    connect(url).put(Endpoint(service="orders", url="http://a.test:8080"))
+    assert asked(Governor(registry=url)) == "http://a.test:8080/"
+    assert asked(Governor(registry=connect(url))) == "http://a.test:8080/"
+    assert asked(Governor()) == "http://orders/"
+
+
+def test_the_environment_says_where_the_registry_is(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """For the functions of the package, too."""
+    monkeypatch.setenv("SVCGOV_REGISTRY", f"memory://{request.node.name}")
+    connect().put(Endpoint(service="orders", url="http://a.test:8080"))
+    assert asked(svcgov) == "http://a.test:8080/"
+
+
+def test_a_way_in_is_found_by_others(request: pytest.FixtureRequest) -> None:
+    """Once, however many there are; with the version that runs."""
+    url = f"memory://{request.node.name}"
+    governor = Governor(service="orders", version="v2", registry=url, address=ADDRESS)
+    assert list(connect(url).instances("orders")) == []
+    way_in(governor)
+    way_in(governor)
+    found = connect(url).instances("orders")
+    assert [(one.place, one.version, one.colour) for one in found] == [(ADDRESS, "v2", None)]
+    assert list(found) == [governor.instance]
+    assert asked(governor) == f"{ADDRESS}/"
+
+
+def test_the_environment_says_where_a_way_in_is_called(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """And of which colour it is."""
+    monkeypatch.setenv("SVCGOV_REGISTRY", f"memory://{request.node.name}")
+    monkeypatch.setenv("SVCGOV_ADDRESS", ADDRESS)
+    monkeypatch.setenv("SVCGOV_COLOUR", "blue")
+    way_in(svcgov, service="orders")
+    assert [(one.place, one.colour) for one in connect().instances("orders")] == [(ADDRESS, "blue")]
+
+
+def test_a_registry_goes_by_the_clock_of_its_governor(request: pytest.FixtureRequest) -> None:
+    """As all that is made by it."""
+    clock = ManualClock()
+    assert Governor(registry=f"memory://{request.node.name}", clock=clock).registry.clock is clock  # type: ignore[union-attr]  # it has one
+
+
+def test_without_an_address_nobody_is_registered(request: pytest.FixtureRequest) -> None:
+    """Nobody guesses one."""
+    url = f"memory://{request.node.name}"
+    governor = Governor(service="orders", registry=url)
+    way_in(governor)
+    assert governor.instance is None
+    assert connect(url).services() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "expected"),
+    [
+        ({"service": "orders"}, "Governor.address", "a registry too"),
+        ({"registry": "memory://wrong"}, "Governor.address", "the name of a service too"),
+        ({"service": "orders", "registry": "memory://wrong", "address": "10.0.0.7"}, "Governor.address", "an address, such as"),
+        ({"service": "orders", "registry": "nowhere"}, "connect.url", "a URL that begins with one of"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: dict[str, Any], path: str, expected: str) -> None:
+    """When the way in is made."""
+    with pytest.raises(ConfigError) as refused:
+        way_in(Governor(**{"address": ADDRESS, **given}))
+    assert refused.value.path == path
+    assert refused.value.expected.startswith(expected)
+
+
+def test_a_colour_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the variable that says it."""
+    monkeypatch.setenv("SVCGOV_COLOUR", "light blue")
+    with pytest.raises(ConfigError, match="SVCGOV_COLOUR"):
+        way_in(Governor(service="orders", registry="memory://wrong", address=ADDRESS))
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_of_the_registry_reaches_what_runs(request: pytest.FixtureRequest) -> None:
+    """That of the service before that of the fleet; the next one with the next beat."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    registry.publish("fleet", {"policies": {"stock": {"bulkhead": 5}, "bank": {"bulkhead": 5}}}, layer="fleet")
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    governor = Governor(service="orders", registry=registry, clock=clock)
+    stock, bank = governor.bulkhead(1, name="stock"), governor.bulkhead(1, name="bank")
+    way_in(governor)
+    assert (stock.snapshot()["limit"], bank.snapshot()["limit"]) == (6, 5)
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 7}}})
+    clock.advance(12.0)
+    registry.beat.once()
+    assert (stock.snapshot()["limit"], bank.snapshot()["limit"]) == (7, 5)
+
+
+def test_a_document_that_cannot_be_stops_nobody_from_starting(request: pytest.FixtureRequest) -> None:
+    """It is refused, and what was in force is."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 0}}})
+    governor = Governor(service="orders", registry=registry, clock=clock)
+    stock = governor.bulkhead(1, name="stock")
+    way_in(governor)
+    assert stock.snapshot()["limit"] == 1
+
+
+def test_what_was_in_force_last_is_in_force_at_a_start_that_finds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could tell that there is none."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    url = f"sqlite://{tmp_path}/here/registry.db"
+    connect(url).publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    way_in(Governor(service="orders", registry=url))
+    NAMES.forget()
+    rmtree(tmp_path / "here")
+    away = Governor(service="orders", registry=url)
+    stock = away.bulkhead(1, name="stock")
+    way_in(away)
+    assert stock.snapshot()["limit"] == 6
+
+
+def test_a_process_without_documents_does_not_load_their_code() -> None:
+    """Nor a registry where there is none; nor the engine of another one."""
+    code = """
+import json, sys, svcgov
+from svcgov import Governor
+governor = Governor(service="orders", registry={url!r})
+governor.handler(lambda event, context: None)
+print(json.dumps(sorted(sys.modules)))
+"""
+    loaded = set(in_child(code.format(url="memory://a")))
+    assert {"svcgov.registry.client", "svcgov.registry.backends.memory"} <= loaded
+    assert not loaded & {"svcgov.registry.backends.sqlite", "svcgov.config.document", "svcgov.registry._aio"}
+    loaded = set(in_child(code.format(url=None)))
+    assert not {name for name in loaded if name.startswith(("svcgov.registry", "svcgov.config"))}
+
+
+def test_nobody_knows_whose_documents_are_meant_without_a_name(request: pytest.FixtureRequest) -> None:
+    """Nothing is asked for."""
+    registry = connect(f"memory://{request.node.name}")
+    way_in(Governor(registry=registry))
+    assert registry.beat.also == ()
+
+
+def test_others_see_which_documents_a_process_goes_by(request: pytest.FixtureRequest) -> None:
+    """And which it does not, with the place that is wrong in them."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    first = registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    governor = Governor(service="orders", registry=registry, address=ADDRESS, clock=clock)
+    way_in(governor)
+    found: Any = registry.instances("orders")[0]
+    assert (found.applied, found.refused) == (str(first), "")
+    second = registry.publish("orders", {"policies": {"stock": {"bulkhead": 0}}})
+    clock.advance(12.0)
+    registry.beat.once()
+    found = registry.instances("orders")[0]
+    assert (found.applied, found.refused) == (str(first), f"service {second}: policies.stock.bulkhead")
+    assert governor.instance == found
+    revision = registry.instances("orders").revision
+    clock.advance(12.0)
+    registry.beat.once()
+    assert registry.instances("orders").revision == revision
+
+
+def test_a_process_that_was_forked_says_nothing(request: pytest.FixtureRequest) -> None:
+    """What its parent has registered is its parent's."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    way_in(Governor(service="orders", registry=registry, address=ADDRESS, clock=clock))
+    registry.forked()
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 7}}})
+    clock.advance(12.0)
+    registry.beat.once()
+    assert registry.mine == {}
