@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .policies.circuit_breaker import CircuitBreaker
     from .propagation.forwarded import Forward
     from .propagation.signed import Keys
-    from .registry import Registry
+    from .registry import Instance, Registry
     from .telemetry.access_log import AccessLog
     from .telemetry.health import Health
     from .telemetry.outputs import Outputs
@@ -136,7 +136,7 @@ class Governor(UnderDocuments, UnderRegistry, WaysIn):
         self._asked = registry
         self._address = address
         self._registry = None
-        self.instance = None
+        self.instance: Instance | None = None
         self._layers = ()
         self._followed = False
         self._documents = None

@@ -79,4 +79,4 @@ class Correlate:
         return True
 
 
-correlate = Correlate()
+correlate: Correlate = Correlate()

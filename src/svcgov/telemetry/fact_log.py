@@ -99,11 +99,11 @@ class Same:
     __slots__ = ("count", "fields", "left", "level", "since")
 
     def __init__(self, level: str, fields: dict[str, Any], since: float, left: int) -> None:
-        self.level = level
-        self.fields = fields  # what they have in common
-        self.since = since
-        self.left = left  # lines that may still be written
-        self.count = 0  # those that had none
+        self.level: str = level
+        self.fields: dict[str, Any] = fields  # what they have in common
+        self.since: float = since
+        self.left: int = left  # lines that may still be written
+        self.count: int = 0  # those that had none
 
 
 class FactLog:

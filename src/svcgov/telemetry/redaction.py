@@ -196,4 +196,4 @@ class Redact:
         return kind(values)  # type: ignore[call-arg]  # as all four are made
 
 
-redact = Redact()
+redact: Redact = Redact()

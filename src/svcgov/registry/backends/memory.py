@@ -35,7 +35,7 @@ class Store:
     """What all who have connected to one name share."""
 
     def __init__(self) -> None:
-        self.lock = RLock()
+        self.lock: Any = RLock()
         self.services: dict[str, Held] = {}
 
 
