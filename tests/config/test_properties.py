@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import svcgov
@@ -101,6 +101,9 @@ def place_exists(document: Any, path: str) -> bool:
 
 @settings(max_examples=1000)
 @given(DOCUMENTS, DOCUMENTS)
+@example({}, {"policies": {"one": {"circuit_breaker": {"open_for": {"": None}}}}})
+@example({}, {"policies": {"one": {"circuit_breaker": {"open_for": {'a."b': None}}}}})
+@example({}, {"policies": {"three": {"rate_limit": {"overrides": {"a.b": 0}}}}})
 def test_a_document_is_applied_whole_or_not_at_all(first: Any, second: Any) -> None:
     """Whatever it is, and whatever was in force before."""
     NAMES.forget()

@@ -83,7 +83,19 @@ class Settings(Frozen):
 
 def unknown(name: str, value: object, known: Mapping[str, Any], path: str) -> ConfigError:
     """What to raise for a *name* that is none of those *known* at *path*."""
-    return ConfigError(f"{path}.{name}" if path else name, value, f"one of {', '.join(known)}{_hint(name, known)}")
+    return ConfigError(within(path, name), value, f"one of {', '.join(known)}{_hint(name, known)}")
+
+
+def within(path: str, name: str) -> str:
+    """The place of *name* at *path*: in quotes where it would be read as another one."""
+    said = str(name)
+    said = in_quotes(said) if not said or "." in said or '"' in said else said
+    return f"{path}.{said}" if path else said
+
+
+def in_quotes(name: str) -> str:
+    """*name* as a key of TOML in quotes."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _hint(name: object, known: Mapping[str, Any]) -> str:

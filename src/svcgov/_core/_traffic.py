@@ -20,6 +20,7 @@ Rule 2: what comes from outside is looked at up to a bound: a regular expression
 from __future__ import annotations
 
 from ..errors import ConfigError
+from ._schema import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Traffic:
         self._tests: list[tuple[Read, Holds]] = []
         for name, wanted in table.items():
             read = _reader(name, path)
-            self._tests += [(read, holds) for holds in _tests(wanted, f"{path}.{name}")]
+            self._tests += [(read, holds) for holds in _tests(wanted, within(path, name))]
 
     def __call__(self, call: Call) -> bool:
         """Whether *call* is meant."""
@@ -83,7 +84,7 @@ def _reader(name: Any, path: str) -> Read:
             return lambda invocation: invocation.headers.get(key, "")
         if kind == "cookie" and key:
             return lambda invocation: _cookie(invocation.headers.get("cookie", ""), key)
-    raise ConfigError(f"{path}.{name}", name, f"one of {', '.join(_FIELDS)}, header:NAME, cookie:NAME")
+    raise ConfigError(within(path, name), name, f"one of {', '.join(_FIELDS)}, header:NAME, cookie:NAME")
 
 
 def _cookie(header: str, wanted: str) -> str:
@@ -100,7 +101,7 @@ def _tests(wanted: Any, path: str) -> list[Holds]:
     if isinstance(wanted, (list, tuple)) and wanted and all(isinstance(one, str) for one in wanted):
         return [frozenset(wanted).__contains__]
     if hasattr(wanted, "items") and wanted:
-        return [_test(kind, value, f"{path}.{kind}") for kind, value in wanted.items()]
+        return [_test(kind, value, within(path, kind)) for kind, value in wanted.items()]
     raise ConfigError(path, wanted, f"a text, a list of them, or a mapping of {', '.join(_TESTS)}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .._core._schema import in_quotes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -17,7 +19,7 @@ _ESCAPED = re.compile(r"""\\(["\\])""")
 
 def joined(path: Path) -> str:
     """*path* as text: a key with anything but letters, digits, ``_``, ``-`` and ``:`` in it stands in quotes."""
-    return ".".join(key if key and _BARE.issuperset(key) else _in_quotes(key) for key in path)
+    return ".".join(key if key and _BARE.issuperset(key) else in_quotes(key) for key in path)
 
 
 def split(text: str) -> Path | None:
@@ -32,7 +34,3 @@ def split(text: str) -> Path | None:
         if not dot:
             return tuple(keys)
         at = found.end()
-
-
-def _in_quotes(key: str) -> str:
-    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -129,7 +129,7 @@ class _Reader:
             top = {}
         for key in top:
             if key not in _TOP:
-                self.errors.append(unknown(joined((key,)), top[key], dict.fromkeys(_TOP), ""))
+                self.errors.append(unknown(key, top[key], dict.fromkeys(_TOP), ""))
         version = top.get("api_version", API_VERSION)
         if version != API_VERSION:
             self.wrong(("api_version",), version, API_VERSION)
@@ -140,7 +140,7 @@ class _Reader:
         overlays = self.table(top.get("overlay", {}), ("overlay",))
         for kind, names in overlays.items():
             if kind not in OVERLAYS:
-                self.errors.append(unknown(joined((kind,)), names, dict.fromkeys(OVERLAYS), "overlay"))
+                self.errors.append(unknown(kind, names, dict.fromkeys(OVERLAYS), "overlay"))
                 continue
             for name, body in self.table(names, ("overlay", kind)).items():
                 parts.append(self.part(kind, name, self.table(body, ("overlay", kind, name)), ("overlay", kind, name)))
@@ -171,7 +171,7 @@ class _Reader:
             elif key == "unset":
                 self.take_back(value, path)
             else:
-                self.errors.append(unknown(joined((key,)), value, dict.fromkeys(_BODY), joined(prefix)))
+                self.errors.append(unknown(key, value, dict.fromkeys(_BODY), joined(prefix)))
         return Part(kind=kind, name=name, values=values, unset=tuple(self.unset), prefix=prefix, short=frozenset(self.short))
 
     def gone(self, value: Any, path: Path) -> bool:
@@ -197,7 +197,7 @@ class _Reader:
             written = (*prefix, *here)
             if slot != "order" and slot not in SLOTS:
                 known = dict.fromkeys(("order", *SLOTS))
-                self.errors.append(unknown(joined((slot,)), given, known, joined((*prefix, *path))))
+                self.errors.append(unknown(slot, given, known, joined((*prefix, *path))))
             elif self.gone(given, here):
                 continue
             elif slot == "order":
@@ -232,7 +232,7 @@ class _Reader:
                 self.errors.append(ConfigError(written, value, "nothing: only code can say it"))
                 continue
             if name not in fields:
-                self.errors.append(unknown(joined((name,)), value, fields, joined((*prefix, *path))))
+                self.errors.append(unknown(name, value, fields, joined((*prefix, *path))))
                 continue
             if self.gone(value, here):
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._core._durations import Rate, as_rate
-from .._core._schema import choice, custom, duration, integer, number
+from .._core._schema import choice, custom, duration, integer, number, within
 from ..errors import ConfigError
 from ..pipeline import GateSettings
 from ._windows import ALGORITHMS
@@ -78,7 +78,7 @@ def _key(value: Any, path: str) -> Any:
 def _overrides(value: Any, path: str) -> dict[str, Rate | tuple[Rate, ...]]:
     if not hasattr(value, "items") or not all(isinstance(pattern, str) for pattern in value):
         raise ConfigError(path, value, "limits by keys, or by patterns of keys")
-    return {pattern: _limit(limit, f"{path}.{pattern}") for pattern, limit in value.items()}
+    return {pattern: _limit(limit, within(path, pattern)) for pattern, limit in value.items()}
 
 
 class RateLimitSettings(GateSettings):
