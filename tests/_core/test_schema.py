@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcgov._core._schema import Settings, choice, custom, duration, flag, integer, number, ratio, real
+from svcgov._core._schema import Settings, choice, custom, duration, flag, integer, number, ratio, real, within
 from svcgov.errors import ConfigError
 
 
@@ -160,6 +160,15 @@ def test_an_unknown_name_is_an_error_with_a_hint(name: Any, near: str | None) ->
     assert (path, value) == (f"place.{name}", "x")
     known = "count, few, factor, share, jitter, wait, pause, most, loud, order, colour"
     assert expected == f"one of {known}{f' (did you mean {near}?)' if near else ''}"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("attemps", "retry.attemps"), ("", 'retry.""'), ("a.b", 'retry."a.b"'), ('a"b\\', 'retry."a\\"b\\\\"')]
+)
+def test_a_name_that_would_be_read_as_another_stands_in_quotes(name: str, path: str) -> None:
+    """So that its place can be found again."""
+    assert within("retry", name) == path
+    assert within("", name) == path.removeprefix("retry.")
 
 
 def test_what_others_call_it_is_known_although_its_letters_are_others() -> None:
