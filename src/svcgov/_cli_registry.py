@@ -86,7 +86,7 @@ def _ls(opened: Registry, given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
     else:
-        _table([columns, *rows])
+        table([columns, *rows])
     return 0
 
 
@@ -130,7 +130,7 @@ def _shown(found: Found, given: argparse.Namespace) -> int:
         records = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
         print(json.dumps({"service": found.service, "revision": found.revision, "found": records}))
     else:
-        _table([_COLUMNS, *rows])
+        table([_COLUMNS, *rows])
     return 0
 
 
@@ -142,7 +142,8 @@ def _status(key: str, found: Found, status: str) -> str:
     return "suspect" if key in found.suspects else status
 
 
-def _table(rows: Sequence[Sequence[Any]]) -> None:
+def table(rows: Sequence[Sequence[Any]]) -> None:
+    """Print *rows*, the first of which is the head."""
     table = [[str(cell) if cell not in ("", None) else "-" for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._core._callable import name_of
 from ._core._names import NAMES, SCOPE, check_name
 from ._core._report import outside
-from ._policy import clock_of, slots_of
+from ._policy import slots_of
 from .errors import ConfigError, ConfigWarning
 from .pipeline import Pipeline, flat
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._policy import Policy
-    from .pipeline import Governed
 
 CANONICAL = ("timeout", "bulkhead", "retry", "rate_limit", "circuit_breaker", "attempt_timeout")
 
@@ -61,15 +60,7 @@ def hold(pipeline: Pipeline, policies: tuple[Policy, ...]) -> None:
         return
     pipeline.policies = policies
     for governed in pipeline._governed():
-        _nest_anew(governed)
-
-
-def _nest_anew(governed: Governed) -> None:
-    models = {owner.model for owner in governed.owners}
-    policies = flat([owner for owner in governed.owners if owner not in models])
-    governed.policies = policies
-    governed.clock = clock_of(policies, governed.clock)
-    governed.route = governed.nested()
+        governed.renew()
 
 
 def called(pipeline: Pipeline, name: str) -> Pipeline:

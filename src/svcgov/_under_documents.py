@@ -86,6 +86,7 @@ class UnderDocuments:
                 least=least_revision(),
                 kept=self._keeping(),
             )
+            NAMES.binders[self.scope] = self._documents  # another governor of this scope has the same, also before there is one
         return self._documents
 
     def _begin(self, *sources: Source) -> None:

@@ -6,6 +6,9 @@
 ``svcgov diff``       what another document would change
 ``svcgov schema``     the JSON Schema of documents, for editors
 ``svcgov sign``       put a document into a signed envelope
+``svcgov push``       publish a document to a registry, or change settings of the one that is there
+``svcgov rollback``   publish an earlier document anew
+``svcgov history``    the documents that were published, by whom, and why
 ``svcgov registry``   which services there are, and where they are called
 ``--version``         the version
 ====================  =======================================================================================
@@ -20,7 +23,7 @@ import json
 import sys
 from warnings import catch_warnings, simplefilter
 
-from . import __version__, _cli_documents, _cli_registry
+from . import __version__, _cli_documents, _cli_push, _cli_registry
 from ._core._chores import MODES
 from ._core._clock import SYSTEM
 from ._core._context import well_coloured
@@ -124,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = _parser().parse_args(arguments)
     if given.command != "show":
-        return int((_cli_documents.COMMANDS | _cli_registry.COMMANDS)[given.command](given))
+        return int((_cli_documents.COMMANDS | _cli_push.COMMANDS | _cli_registry.COMMANDS)[given.command](given))
     with catch_warnings():
         simplefilter("ignore")  # that policies are off is what this shows, not what it warns of
         rows = [setting.shown() for setting in SETTINGS] + _cli_documents.rows()
@@ -142,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="the settings that a function would find in this environment")
     show.add_argument("--json", action="store_true", help="as JSON, for programs")
     _cli_documents.add_to(commands)
+    _cli_push.add_to(commands)
     _cli_registry.add_to(commands)
     return parser
 

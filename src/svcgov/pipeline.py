@@ -109,7 +109,15 @@ class Governed:
         self.head = ref(head)
         for owner in self.owners:
             owner._known.append(ref(self, owner._known.remove))
+        self.renew()  # a document may have changed them before they knew it
         return head
+
+    def renew(self) -> None:
+        """Hold what its owners hold by now."""
+        policies = flat([one for one in self.owners if all(one is not owner.model for owner in self.owners)])
+        if policies != self.policies:
+            self.policies, self.clock = policies, clock_of(policies, self.clock)
+            self.route = self.nested()
 
 
 class Pipeline(Enterable):
@@ -241,8 +249,7 @@ class Pipeline(Enterable):
             for policy in self.policies:
                 policy.attach(edge=False, service=None)
             self._look(kind)
-            direct = shell_of(kind).direct
-            governed = Governed(direct, owners=(self,), policies=self.policies, function=self.label, clock=SYSTEM)
+            governed = Governed(shell_of(kind).direct, owners=(self,), policies=self.policies, function=self.label, clock=SYSTEM)
             through = self._ways.setdefault(kind, governed.wrapper())
         return through
 
@@ -390,5 +397,4 @@ def _check_callable(value: object) -> None:
 
 def _hint(value: object) -> str:
     """Said of an exception class: it could be called, but was meant otherwise."""
-    is_error = isinstance(value, type) and issubclass(value, BaseException)
-    return " (did you mean retry(on=...)?)" if is_error else ""
+    return " (did you mean retry(on=...)?)" if isinstance(value, type) and issubclass(value, BaseException) else ""

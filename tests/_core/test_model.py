@@ -17,7 +17,7 @@ INSTANCES = st.builds(
     Instance,
     service=NAMES,
     id=NAMES,
-    address=NAMES.map(lambda name: f"https://a{name}:1/{name}"),
+    address=NAMES.map(lambda name: f"https://a{name.replace(':', '')}:1/{name}"),
     version=st.text(max_size=8),
     colour=st.none() | st.just("blue"),
     labels=st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
@@ -74,6 +74,29 @@ def test_what_cannot_be_read_says_where(text: str, path: str) -> None:
     with pytest.raises(MalformedError) as wrong:
         Instance.read(text)
     assert wrong.value.path == path
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://h:99999",
+        "http://h:abc",
+        "http://h:0",
+        "http://[bad",
+        "http://[1:2]:80",
+        "http://@:80",
+        "http://a b",
+        "http://a\r\nb",
+        "ftp://a",
+        "http:///a",
+        7,
+    ],
+)
+def test_where_nobody_can_be_called_is_no_address(address: Any) -> None:
+    """It would break every call to the service: one record that is wrong is skipped instead."""
+    with pytest.raises(MalformedError) as wrong:
+        Instance.read(json.dumps({**WHOLE, "address": address}))
+    assert wrong.value.path == "address"
 
 
 @given(

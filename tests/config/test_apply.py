@@ -156,6 +156,17 @@ def test_two_governors_of_one_scope_have_one_set_of_documents() -> None:
     assert (gate.settings.limit, bulkhead(2, name="search").settings.limit) == (2, 2)
 
 
+def test_governors_of_a_scope_have_their_documents_together_from_the_beginning() -> None:
+    """Also where the first one's was none: else each would take back what the other one says."""
+    first, second = Governor(), Governor()
+    gate = bulkhead(2, name="payments")
+    assert not first.apply({"polices": {}})
+    assert second.apply(of_payments(bulkhead=8))
+    assert first._documents is second._documents
+    assert first.apply({})
+    assert gate.settings.limit == 2
+
+
 def test_what_is_no_policy_is_left_alone() -> None:
     """A budget has a name, too."""
     spent = svcgov.budget("payments", ratio=0.5)
@@ -169,12 +180,44 @@ def test_a_fork_in_the_middle_of_a_look_looks_again() -> None:
     """Whoever was looking is not there."""
     governor = Governor(document={})
     documents: Any = governor._documents
-    lock = documents._lock
-    in_threads(1, lambda number: lock.acquire())
+    lock, looking = documents._lock, documents._looking
+    in_threads(1, lambda number: (lock.acquire(), looking.acquire()))
     documents.look()
     _live.forked()
     assert governor.apply(of_payments(bulkhead=7))
     assert bulkhead(1, name="payments").settings.limit == 7
+
+
+def test_what_is_made_while_a_document_is_applied_is_as_that_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread, which does not wait: what held before is not put in force after it."""
+    governor = Governor(document=of_payments(bulkhead=3))
+    documents: Any = governor._documents
+    made, carry_out = [], documents._binding.carry_out
+
+    def meanwhile(plan: Any) -> None:
+        monkeypatch.undo()
+        assert in_threads(1, lambda number: made.append(bulkhead(1, name="payments"))) == []
+        carry_out(plan)
+
+    monkeypatch.setattr(documents._binding, "carry_out", meanwhile)
+    assert governor.apply({})
+    assert [gate.settings.limit for gate in made] == [1]
+
+
+def test_nothing_is_locked_while_listeners_are_told() -> None:
+    """Of a document in force, and of one that cannot be: they may wait for another thread that applies one."""
+    governor = Governor(document={})
+    heard: list[Any] = []
+    documents: list[dict[str, Any]] = [{}, {"polices": {}}]
+
+    def listener(fact: Any) -> None:
+        stop()
+        heard.append(in_threads(1, lambda number: governor.apply(of_payments(bulkhead=7))))
+
+    for document in documents:
+        stop = svcgov.listen(listener, DocumentApplied, DocumentRefused)
+        governor.apply(document)
+    assert heard == [[], []]
 
 
 def test_the_scope_of_a_governor_is_its_own() -> None:

@@ -36,6 +36,14 @@ def test_a_document_in_yaml() -> None:
             parsed(text, "yaml", "here")
 
 
+@pytest.mark.extras
+@pytest.mark.parametrize("text", [b"a: &a [1]\nb: *a", b"&a [*a, *a]", b"a: &a {b: 1}\nc: {<<: [*a, *a]}"])
+def test_yaml_has_no_aliases(text: bytes) -> None:
+    """A few lines of them mean a document that no memory holds."""
+    with pytest.raises(ConfigError, match="here: expected a document in YAML, got 'an alias"):
+        parsed(text, "yaml", "here")
+
+
 def test_yaml_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
     monkeypatch.setitem(sys.modules, "yaml", None)

@@ -129,6 +129,8 @@ def test_what_is_recalled_is_what_was_kept(folder: Path) -> None:
         lambda data: b"",
         lambda data: b"[]\n" + data,
         lambda data: b'{"at": "x"}\n' + data,
+        lambda data: b"[" * 4000 + b"\n" + data,
+        lambda data: data.replace(b'"number": 1', b'"number": "1"'),
         lambda data: b"\xff" * 9000,
         lambda data: data.replace(b'"orders"', b'"search"'),
     ],
@@ -184,3 +186,14 @@ def test_it_is_kept_in_the_temporary_directory(tmp_path: Path, monkeypatch: pyte
     Kept("orders", wall=lambda: 1000.0).keep(raw(7))
     assert [path.name for path in tmp_path.iterdir()] == [f"svcgov-{os.getuid()}"]
     assert Kept("orders", wall=lambda: 1000.0).recall("service") is not None
+
+
+def test_where_nobody_can_tell_whose_a_folder_is_nothing_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on Windows; a document is in force all the same."""
+    monkeypatch.delattr(os, "getuid")
+    started(kept(folder), Registry(raw(7)))
+    assert limit() == 7
+    assert not folder.exists()
+    assert capsys.readouterr().err.count("whose a folder is cannot be told here") == 2

@@ -9,6 +9,7 @@ import pytest
 import svcgov
 from svcgov import Governor, Pipeline, bulkhead, circuit_breaker, retry, timeout
 from svcgov.errors import BulkheadFullError, ConfigWarning
+from svcgov.pipeline import Governed
 
 if TYPE_CHECKING:
     from _worlds import World
@@ -241,3 +242,27 @@ def test_policies_are_asked_for_by_a_governor_in_its_scope() -> None:
     assert kinds(svcgov.policy("payments")) == []
     handled = shop.handler(lambda event, context: None, policy="payments")
     assert handled(None, None) is None
+
+
+def test_a_function_that_is_decorated_while_a_document_is_applied_goes_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread: no function is left with what held before."""
+    governor = Governor(document={})
+    pipeline = Pipeline(retry(on=OSError), name="payments")
+    nested = Governed.nested
+
+    def meanwhile(governed: Any) -> Any:
+        monkeypatch.undo()
+        route = nested(governed)
+        governor.apply({"policies": {"payments": {"bulkhead": 1}}})
+        return route
+
+    monkeypatch.setattr(Governed, "nested", meanwhile)
+
+    @pipeline
+    def do() -> None:
+        """Nothing."""
+
+    call: Any = do
+    assert [policy.kind for policy in call.__svcgov__.policies] == ["bulkhead", "retry"]
+    with call.__svcgov__.policies[0], pytest.raises(BulkheadFullError):
+        call()

@@ -82,12 +82,15 @@ def test_a_file_that_cannot_be_changes_nothing(path: Path, facts: Facts, bad: st
     assert gate.settings.limit == 4
 
 
-def test_an_empty_file_is_a_document_that_says_nothing(path: Path) -> None:
-    """The code's word holds."""
+def test_an_empty_file_is_no_document(path: Path) -> None:
+    """It is one that is being written; a comment is a document that says nothing, and the code's word holds."""
     path.write_text("[policies.payments]\nbulkhead = 3")
     Governor(document=path)
     gate = bulkhead(1, name="payments")
-    written(path, "")
+    written(path, " \n")
+    looked()
+    assert gate.settings.limit == 3
+    written(path, "# nothing")
     looked()
     assert gate.settings.limit == 1
 
@@ -147,7 +150,7 @@ def test_a_source_that_breaks_is_worked_around(
 
 def test_calls_go_on_while_documents_change(path: Path) -> None:
     """No call fails or is refused, permits come back, and a retry has all of its settings from one document."""
-    path.write_text("")
+    path.write_text("# nothing")
     governor = Governor(document=path)
     pipeline = Pipeline(
         timeout(9), retry(on=OSError, attempts=2, backoff=0, budget=None), circuit_breaker("payments", failure_rate=1.0),
@@ -212,7 +215,7 @@ def test_a_retry_never_has_settings_of_two_documents() -> None:
 
 def test_one_thread_looks_at_a_time(path: Path) -> None:
     """Another one goes on at once."""
-    path.write_text("")
+    path.write_text("# nothing")
     governor = Governor(document=path)
     documents: Any = governor._documents
     inside = []

@@ -66,6 +66,9 @@ def test_a_file_that_is_not_there_is_told_once(tmp_path: Path) -> None:
         file.pull()
     assert file.pull() is None
     path.write_text("")
+    with pytest.raises(ConfigError, match="got 'nothing'"):
+        file.pull()
+    path.write_text("# nothing")
     assert file.pull() is not None
     path.unlink()
     path.mkdir()
@@ -117,3 +120,9 @@ def test_what_is_no_list_of_settings(text: str) -> None:
     """It is told what one looks like, or what stands in the way."""
     with pytest.raises(ConfigError, match=r"^here: expected [a-z]"):
         settings_in(text, "here")
+
+
+def test_a_value_that_is_nested_too_deeply_is_a_text() -> None:
+    """As whatever else is none of TOML; the setting that it is for refuses it."""
+    deep = "[" * 20_000
+    assert settings_in(f"policies.payments.retry={deep}", "here") == {"policies": {"payments": {"retry": deep}}}

@@ -245,3 +245,34 @@ def test_aiohttp_sends_each_attempt_to_an_instance(sessions: Sessions, service: 
     own, path = service.url.removeprefix("http://"), "/charge?x=1%2B2"
     seen = {key: [one.headers["host"] for one in service.seen[f"/{key}{path}"]] for key in ("one", "two")}
     assert seen == {"one": [own, "other.test"], "two": [own, "other.test"]}
+
+
+def test_a_list_that_changes_while_it_is_being_read_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turns of an old list are not those of the new one."""
+    book = Book(at("a"))
+    find, fit = book.finder(), targets._fit
+
+    def meanwhile(known: Any, colour: str | None) -> Any:
+        monkeypatch.setattr(targets, "_fit", fit)
+        book.pages["orders"] = Known(all=(at("b"),))
+        find("orders", "http", "orders", None)
+        return fit(known, colour)
+
+    monkeypatch.setattr(targets, "_fit", meanwhile)
+    choose = find("orders", "http", "orders", None).choose
+    assert choose
+    assert [seat and seat.host for seat in (choose(None), choose(None))] == ["a.test", "b.test"]
+
+
+def test_colours_that_nobody_has_are_not_remembered() -> None:
+    """A request may say any; it goes where traffic without one goes, in the same turn."""
+    find = Book(at("a"), at("b")).finder()
+    choose = find("orders", "http", "orders", None).choose
+    assert choose
+    went = []
+    for number in range(4):
+        with svcgov.colour(f"made-up-{number}"):
+            seat = choose(None)
+            went.append(seat and seat.host)
+    assert went == ["a.test", "b.test", "a.test", "b.test"]
+    assert len(find._rounds["orders"]._now[1]) == 1

@@ -9,6 +9,7 @@ import pytest
 from svcgov import facts as kinds
 from svcgov.errors import ConflictError, RegistryError
 from svcgov.registry import Config, Endpoint, Found
+from svcgov.registry._view import View
 
 from .offices import TTL, ids, instance
 
@@ -189,6 +190,80 @@ def test_a_call_looks_at_what_is_known(plain: Office) -> None:
     plain.clock.advance(2 * TTL / 3)
     other.renew()
     assert ids(client.plain.looked_up("orders")) == ["a"]
+
+
+def test_one_call_asks_for_a_list_that_is_due(plain: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls on other threads go by what is known meanwhile, and do not wait."""
+    client = plain.client()
+    client.plain.looked_up("orders")
+    plain.clock.advance(2 * TTL / 3)
+    asked: list[str] = []
+
+    def refresh(service: str) -> None:
+        asked.append(service)
+        if len(asked) < 3:
+            client.plain.looked_up(service)  # as a call on another thread does
+
+    monkeypatch.setattr(client.plain, "refresh", refresh)
+    client.plain.looked_up("orders")
+    assert asked == ["orders"]
+
+
+def test_a_call_waits_for_the_first_answer_that_another_one_is_asking_for(plain: Office) -> None:
+    """There is nothing else to go by."""
+    client, other = plain.client(), plain.client()
+    other.register(instance())
+    client.plain._views["orders"] = View("orders", TTL)
+    assert ids(client.plain.looked_up("orders")) == ["a"]
+
+
+def test_what_two_threads_say_at_once_ends_with_the_last(plain: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes later writes what was said later."""
+    client, reader = plain.client(), plain.client()
+    real = client.plain.backend.register
+
+    def meanwhile(*asked: Any) -> None:
+        monkeypatch.undo()
+        client.drain()
+        real(*asked)
+
+    monkeypatch.setattr(client.plain.backend, "register", meanwhile)
+    client.register(instance())
+    assert [one.status for one in reader.instances("orders")] == ["draining"]
+
+
+@pytest.mark.parametrize("verb", ["renew", "register"])
+def test_who_has_said_goodbye_is_not_registered_anew(plain: Office, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """By a beat that was under way on another thread."""
+    client, reader = plain.client(), plain.client()
+    client.register(instance())
+    plain.clock.advance(2 * TTL)
+    real = getattr(client.plain.backend, verb)
+
+    def meanwhile(*asked: Any) -> Any:
+        client.deregister()
+        return real(*asked)
+
+    monkeypatch.setattr(client.plain.backend, verb, meanwhile)
+    assert client.renew()
+    assert ids(reader.instances("orders")) == []
+
+
+def test_a_beat_registers_what_was_said_last(plain: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what was said when it began."""
+    client, reader = plain.client(), plain.client()
+    client.register(instance())
+    plain.clock.advance(2 * TTL)
+    real = client.plain.backend.renew
+
+    def meanwhile(*asked: Any) -> bool:
+        kept = real(*asked)
+        client.drain()
+        return kept
+
+    monkeypatch.setattr(client.plain.backend, "renew", meanwhile)
+    assert client.renew()
+    assert [one.status for one in reader.instances("orders")] == ["draining"]
 
 
 def test_what_a_forked_process_inherits_is_its_parents(plain: Office) -> None:

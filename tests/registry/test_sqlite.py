@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from svcgov.errors import RegistryError
+from svcgov.registry import connect
 from svcgov.registry.backends import sqlite
 
 from .offices import TTL, ids, instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .offices import Client, Office
 
@@ -134,6 +137,38 @@ def test_a_file_that_is_damaged_while_it_is_open_is_opened_anew(files: Office) -
     assert client.renew()
 
 
+@pytest.mark.parametrize("wrong", [None, 7, b"\xff"])
+def test_what_is_no_text_is_a_record_that_is_skipped(files: Office, wrong: Any) -> None:
+    """Whoever has written it: no call fails by it."""
+    client, reader = files.client(), files.client()
+    client.register(instance())
+    client.register(instance(id="b"))
+    with closing(sqlite3.connect(files.file, isolation_level=None)) as other:
+        other.execute("UPDATE instance SET record = ? WHERE id = 'b'", (wrong,))
+    assert ids(reader.plain.looked_up("orders")) == ["a"]
+
+
+@pytest.mark.parametrize("wrong", [None, "{", b"\xff"])
+def test_what_is_no_note_beside_a_document_is_a_registry_that_does_not_answer(files: Office, wrong: Any) -> None:
+    """So what was known stands."""
+    client = files.client()
+    client.publish("orders", {"a": 1})
+    before = client.config("orders")
+    with closing(sqlite3.connect(files.file, isolation_level=None)) as other:
+        other.execute("UPDATE document SET meta = ?, rev = rev + 1", (wrong,))
+    assert client.config("orders") == before.replace(stale=True)
+
+
+def test_a_process_that_is_asked_to_end_in_the_middle_of_a_trip_ends(files: Office) -> None:
+    """The signal comes on the thread that holds the lock of the connection: nothing waits for itself."""
+    client = files.client()
+    client.register(instance())
+    backend: Any = client.plain.backend
+    with backend._lock:
+        client.plain.close()
+    assert client.plain.mine == {}
+
+
 def test_a_file_of_a_later_version_is_not_touched(files: Office) -> None:
     """The error says what it is."""
     with closing(sqlite3.connect(files.file)) as other:
@@ -232,3 +267,15 @@ def test_an_error_in_a_trip_undoes_it(files: Office) -> None:
         ask("DELETE FROM instance")
         1 / 0  # raises
     assert ids(client.instances("orders")) == ["a"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_nobody_holds_any_more_is_closed(tmp_path: Path) -> None:
+    """Without a word: a registry has a `close`, and need not be closed."""
+    registry = connect(f"sqlite://{tmp_path}/registry.db")
+    registry.publish("orders", {})
+    connection: Any = registry.backend._connection  # type: ignore[attr-defined]  # of this engine
+    del registry
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

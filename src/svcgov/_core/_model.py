@@ -9,6 +9,8 @@ Rule 2: fields that we do not know are kept, and written again.
 
 from __future__ import annotations
 
+import re
+
 from ._context import well_coloured
 from ._frozen import Frozen
 from ._names import check_name
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 LONGEST = 8192  # characters of a record
 HEAVIEST = 100
 STATES = ("up", "draining")
+_ADDRESS = re.compile(
+    r"(?i:https?)://(?:\[(?P<six>[0-9a-fA-F:.]+)\]|[\w.~-]+)(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?", re.ASCII
+)
 
 
 class MalformedError(ValueError):
@@ -44,9 +49,19 @@ def _text(value: Any, path: str) -> None:
 
 
 def _url(value: Any, path: str) -> None:
-    scheme, _, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
-    if scheme.lower() not in ("http", "https") or rest[:1] in ("", "/", ":", "?"):
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found["port"] or 1) < 65536 or not _bracketed(found["six"]):
         raise MalformedError(path, value, "an address, such as http://10.0.0.7:8080")
+
+
+def _bracketed(host: str | None) -> bool:
+    """Whether what stands in brackets, if anything does, is an address of IPv6."""
+    from ipaddress import IPv6Address
+
+    try:
+        return host is None or bool(IPv6Address(host))
+    except ValueError:
+        return False
 
 
 def _colour(value: Any, path: str) -> None:

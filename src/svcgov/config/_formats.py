@@ -58,6 +58,8 @@ def _yaml(text: str, place: str) -> Any:
     except ImportError:
         raise ConfigError(place, "yaml", "TOML or JSON, or the package for YAML: pip install svcgov[yaml]") from None
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):  # by which a few lines can mean millions
+            raise ValueError("an alias (*name): what it stands for has to be written out")
         return yaml.safe_load(text)
     except yaml.YAMLError as wrong:
         raise ValueError(str(wrong)) from None

@@ -58,19 +58,24 @@ class Kept:
                 return self._read(layer, file.readline(_LONGEST_HEAD), file.read())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as failure:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as failure:
             report_once(("recalled", layer), f"the last known good document could not be read: {said(failure)}")
             return None
 
     def _read(self, layer: str, head: bytes, data: bytes) -> Raw | None:
         known: dict[str, Any] = json.loads(head)
         age = self._wall() - known["at"]
-        if known["name"] != self._name or sha256(data).hexdigest() != known["sha256"]:
+        number = known["number"]
+        if (
+            known["name"] != self._name
+            or sha256(data).hexdigest() != known["sha256"]
+            or not isinstance(number, (int, type(None)))
+        ):
             raise ValueError("it is not what was written")
         if not 0 <= age <= self._oldest:
             return None
         form, revision = str(known["form"]), str(known["revision"])
-        return Raw(layer=layer, place="last known good", data=data, form=form, revision=revision, number=known["number"])
+        return Raw(layer=layer, place="last known good", data=data, form=form, revision=revision, number=number)
 
     def _write(self, raw: Raw) -> None:
         assert isinstance(raw.data, bytes)  # noqa: S101  # what the code hands over is there at the next start
@@ -92,8 +97,10 @@ class Kept:
         """Where the document of *layer* is.
 
         Raises:
-            OSError: where the folder is somebody else's, or others may write to it.
+            OSError: where the folder is somebody else's, or others may write to it, or nobody can tell.
         """
+        if not hasattr(os, "getuid"):
+            raise PermissionError("whose a folder is cannot be told here")
         folder = Path(self._folder or gettempdir(), "" if self._folder else f"svcgov-{os.getuid()}")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stat = folder.lstat()

@@ -9,7 +9,7 @@ Rule 5: each policy takes on what is new in one step; a call that is under way e
 
 from __future__ import annotations
 
-from _thread import RLock
+from _thread import RLock, allocate_lock
 
 from .._core._frozen import Frozen
 from .._core._listeners import PROCESS
@@ -104,12 +104,14 @@ class Documents:
         self._binding = Binding(scope, clock)
         self._process: dict[str, Any] = {}  # what held for the process before a document said otherwise
         self.scope = scope
-        self._lock = RLock()
+        self._named: list[tuple[str, str, Any]] = []  # what has got its name, and is not bound yet
+        self.forked()
         born(self)
 
     def forked(self) -> None:
-        """In a process that has just been forked: nobody is looking."""
+        """In a process that has just been forked: nobody is looking, or applying."""
         self._lock = RLock()
+        self._looking: Any = allocate_lock()
 
     def follow(self, *sources: Source) -> None:
         """Apply what *sources* have, and whatever they will have."""
@@ -131,13 +133,14 @@ class Documents:
 
     def look(self) -> None:
         """Ask all sources, and apply what is new. Goes on at once where another thread does that already."""
-        if not self._lock.acquire(blocking=False):
+        if not self._looking.acquire(blocking=False):
             return
+        looking = self._looking  # a fork in between makes another one
         try:
             for source in self.sources:
                 self._ask(source)
         finally:
-            self._lock.release()
+            looking.release()
 
     def _ask(self, source: Source) -> None:
         try:
@@ -153,48 +156,70 @@ class Documents:
     def apply(self, raw: Raw) -> Applied | Refused:
         """Put *raw* in force, if all of it can be."""
         with self._lock:
-            found = raw
-            try:
-                raw = self._opened(raw)
-                data = parsed(raw.data, raw.form, raw.place) if isinstance(raw.data, bytes) else raw.data
-                document, errors = document_of(data)
-                errors = errors or self._belongs(document)
-            except ConfigError as error:
-                errors = [error]
-            if errors:
-                return self.refuse(raw.layer, raw.revision, *errors)
-            documents = {**self._documents, raw.layer: document}
-            effective = merged(documents, self._labels())
-            plan = self._binding.plan(effective)
-            if plan.errors:
-                return self.refuse(raw.layer, raw.revision, *plan.errors)
-            self._documents, self.effective = documents, effective
-            self._binding.carry_out(plan)
-            self._configure(effective.values.get("process", {}))
-            NAMES.binders[self.scope] = self
-            for kind, name, thing in self._binding.late(plan):
-                self.bind(kind, name, thing)
-            self.revisions[raw.layer] = raw.revision
-            if raw.number is not None:
-                self._newest[raw.layer] = raw.number
-            self.refused.pop(raw.layer, None)
-            if self.kept is not None and raw.layer in REMOTE and isinstance(found.data, bytes):
-                self.kept.keep(found)
-        if PROCESS.heard:
+            done = self._put(raw)
+        self._bind_named()
+        if isinstance(done, Refused):
+            self._tell(done.layer, done.revision, done.errors)
+        elif PROCESS.heard:
+            now = self._clock.monotonic()
             PROCESS.tell(
-                DocumentApplied(
-                    policy="document", at=self._clock.monotonic(), layer=raw.layer, revision=raw.revision, changed=plan.changed
-                )
+                DocumentApplied(policy="document", at=now, layer=done.layer, revision=done.revision, changed=done.changed)
             )
+        return done
+
+    def _put(self, raw: Raw) -> Applied | Refused:
+        found = raw
+        try:
+            raw = self._opened(raw)
+            data = parsed(raw.data, raw.form, raw.place) if isinstance(raw.data, bytes) else raw.data
+            document, errors = document_of(data)
+            errors = errors or self._belongs(document)
+        except ConfigError as error:
+            errors = [error]
+        if errors:
+            return self._noted(raw.layer, raw.revision, *errors)
+        documents = {**self._documents, raw.layer: document}
+        effective = merged(documents, self._labels())
+        plan = self._binding.plan(effective)
+        if plan.errors:
+            return self._noted(raw.layer, raw.revision, *plan.errors)
+        self._documents, self.effective = documents, effective
+        self._binding.carry_out(plan)
+        self._configure(effective.values.get("process", {}))
+        NAMES.binders[self.scope] = self
+        self._named += self._binding.late(plan)
+        self.revisions[raw.layer] = raw.revision
+        if raw.number is not None:
+            self._newest[raw.layer] = raw.number
+        self.refused.pop(raw.layer, None)
+        if self.kept is not None and raw.layer in REMOTE and isinstance(found.data, bytes):
+            self.kept.keep(found)
         return Applied(layer=raw.layer, revision=raw.revision, changed=plan.changed)
 
     def bind(self, kind: str, name: str, thing: Any) -> None:
-        """*thing* has just got its name: let it be as the documents say, unless that cannot be."""
-        plan = self._binding.plan_of(self.effective, kind, name, thing)
-        if plan.errors:
-            self._tell("names", f"{kind} {name}", tuple(plan.errors))
-        else:
-            self._binding.carry_out(plan)
+        """*thing* has just got its name: let it be as the documents say, unless that cannot be.
+
+        Where another thread is applying a document, that one binds it, to what then holds: nobody waits.
+        """
+        self._named.append((kind, name, thing))
+        self._bind_named()
+
+    def _bind_named(self) -> None:
+        """Bind what has got its name."""
+        while self._named and (lock := self._lock).acquire(blocking=False):
+            wrong = []
+            try:
+                while self._named:
+                    kind, name, thing = self._named.pop(0)
+                    plan = self._binding.plan_of(self.effective, kind, name, thing)
+                    if plan.errors:
+                        wrong.append((f"{kind} {name}", tuple(plan.errors)))
+                    else:
+                        self._binding.carry_out(plan)
+            finally:
+                lock.release()
+            for what, errors in wrong:
+                self._tell("names", what, errors)
 
     def _configure(self, said: Mapping[str, Any]) -> None:
         """What a document says of the process holds; what it no longer says is as it was before."""
@@ -222,8 +247,12 @@ class Documents:
 
     def refuse(self, layer: str, revision: str, *errors: ConfigError) -> Refused:
         """What *layer* has cannot be: tell, and keep what there is."""
-        refused = self.refused[layer] = Refused(layer=layer, revision=revision, errors=errors)
+        refused = self._noted(layer, revision, *errors)
         self._tell(layer, revision, errors)
+        return refused
+
+    def _noted(self, layer: str, revision: str, *errors: ConfigError) -> Refused:
+        refused = self.refused[layer] = Refused(layer=layer, revision=revision, errors=errors)
         return refused
 
     def _tell(self, layer: str, revision: str, errors: tuple[ConfigError, ...]) -> None:

@@ -2,7 +2,8 @@
 
 Rule 1: a source is asked again and again (`Source.pull`), and says nothing where nothing is new.
 Rule 2: it hands over bytes as it has found them; what they say is read elsewhere, so what cannot be read has a place.
-Rule 3: a source that is away is no empty document: what it said last stands.
+Rule 3: a source that is away is no empty document: what it said last stands. Nor is a file with nothing in it, as one is that is
+        being written.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ class File:
                 data = file.read(MOST_BYTES + 1)
         except OSError as wrong:
             raise ConfigError(self.path, wrong.strerror or type(wrong).__name__, "a file that can be read") from None
+        if not data.strip():
+            raise ConfigError(self.path, "nothing", "a document; one that says nothing has a comment, or {}")
         return Raw(layer=self.layer, place=self.path, data=data, form=form_of(self.path), revision=revision_of(data))
 
     def _look(self) -> object:
@@ -166,5 +169,5 @@ def _value(text: str) -> Any:
 
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -117,8 +117,9 @@ class Discovered:
             if len(self._rounds) >= MOST:
                 return place
             rounds = self._rounds.setdefault(name, Rounds(int(self._random() * 1000)))
-        rounds.look(self._known(name))
-        if not rounds.known.all:
+        known = self._known(name)
+        rounds.look(known)
+        if not known.all:
             return place
         found = rounds.places.get(place)
         if found is None:
@@ -130,22 +131,27 @@ class Rounds:
     """Whose turn it is among the instances of one service, those of each colour apart."""
 
     def __init__(self, begin: int) -> None:
-        self.known: Known
         self.places: dict[Place, Place] = {}  # by what is written: a few
         self._begin = begin  # processes that begin at once do not begin with the same one
-        self._rounds: dict[str | None, tuple[tuple[Seat, ...], count[int]]] = {}
+        self._now: tuple[Known, dict[str | None, tuple[tuple[Seat, ...], count[int]]]]  # and rounds of those, by their colours
 
     def look(self, known: Known) -> None:
         """Go by what is *known* now."""
-        if getattr(self, "known", None) is not known:
-            self.known, self._rounds = known, {}
+        now = getattr(self, "_now", None)
+        if now is None or now[0] is not known:
+            self._now = known, {}
 
     def choose(self, before: Seat | None) -> Seat | None:
         """The next one, for traffic of the colour that there is here; not *before*, if there is another one."""
+        known, rounds = self._now
         colour = INVOCATION.get().colour
-        round_of = self._rounds.get(colour)
+        round_of = rounds.get(colour)
         if round_of is None:
-            round_of = self._rounds[colour] = _in_turn(_fit(self.known, colour)), count(self._begin)
+            if all(one.colour != colour for one in known.all):
+                colour = None  # a request may say any: what nobody has is not remembered
+            round_of = rounds.get(colour)
+        if round_of is None:
+            round_of = rounds[colour] = _in_turn(_fit(known, colour)), count(self._begin)
         seats, turns = round_of
         if not seats:
             return None

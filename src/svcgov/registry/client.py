@@ -108,7 +108,7 @@ class Registry(Published):
         _check(known, "register")
         self.mine[known.service, known.id] = known
         self.beat.begin()
-        self._tried(partial(self._register, known))
+        self._tried(partial(self._register, known.service, known.id))
         return known
 
     def renew(self) -> bool:
@@ -120,7 +120,7 @@ class Registry(Published):
         for known in list(self.mine.values()):
             if instance is None or (known.service, known.id) == (instance.service, instance.id):
                 self.mine.pop((known.service, known.id), None)
-                if self._tried(partial(self._deregister, known)) is None:
+                if self._tried(partial(self._deregister, known.service, known.id)) is None:
                     break  # the leases of the others run out by themselves, too
         if instance is None:
             self.mine.clear()
@@ -190,7 +190,11 @@ class Registry(Published):
         time between its calls.
         """
         view = self._views.get(service)
-        if view is None or (self._failing is None and self.moment() - view.asked >= 2 * self.ttl / 3):
+        if view is None:
+            self.refresh(service)
+        elif self._failing is None and self.moment() - view.asked >= 2 * self.ttl / 3:
+            if view.found.checked is not None:
+                view.asked = self.moment()  # so other calls go by what is known, and do not wait for this one
             self.refresh(service)
         return self.known(service)
 
@@ -283,17 +287,23 @@ class Registry(Published):
         if kept is False:
             if (instance.service, instance.id) in self._held:
                 self._tell(lambda now: LeaseLost(policy="registry", at=now, service=instance.service, id=instance.id))
-            kept = self._tried(partial(self._register, instance))
+            kept = self._tried(partial(self._register, instance.service, instance.id))
         return bool(kept)
 
-    def _register(self, instance: Instance) -> bool:
-        self.backend.register(instance.service, instance.id, instance.wire(), self.ttl)
-        self._held.add((instance.service, instance.id))
+    def _register(self, service: str, key: str) -> bool:
+        """Write what was said last: also what another thread says meanwhile, or that it has said goodbye."""
+        written: Instance | None = None
+        while (last := self.mine.get((service, key))) is not written:
+            if last is None:
+                return self._deregister(service, key)
+            self.backend.register(service, key, last.wire(), self.ttl)
+            self._held.add((service, key))
+            written = last
         return True
 
-    def _deregister(self, instance: Instance) -> bool:
-        self._held.discard((instance.service, instance.id))
-        self.backend.deregister(instance.service, instance.id)
+    def _deregister(self, service: str, key: str) -> bool:
+        self._held.discard((service, key))
+        self.backend.deregister(service, key)
         return True
 
     def _tried(self, ask: Callable[[], T]) -> T | None:

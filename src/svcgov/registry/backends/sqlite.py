@@ -159,18 +159,26 @@ class SqliteBackend:
 
     def close(self) -> None:
         """As `Backend.close`."""
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE):  # perhaps a signal has come in the middle of a trip of this very thread
+            raise RegistryError(self.url, "busy with another thread")
+        try:
             self._shut()
+        finally:
+            self._lock.release()
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:
+            self._shut()  # nobody holds this any more, so nobody asks
 
     # -- what the verbs are made of ------------------------------------------------------------------------------------
 
     def _documents(self, service: str, layer: str, most: int) -> list[Config]:
         with self._trip(service=service, layer=layer) as ask:
             rows = ask("SELECT rev, doc, meta, at FROM document", _NEWEST, most=most).fetchall()
-        return [
-            Config(service=service, layer=layer, revision=rev, text=doc, meta=json.loads(meta), at=at)
-            for rev, doc, meta, at in rows
-        ]
+            return [
+                Config(service=service, layer=layer, revision=rev, text=doc, meta=json.loads(str(meta)), at=at)
+                for rev, doc, meta, at in rows
+            ]
 
     def _read_all(self, ask: Any, known: int | None) -> Listing | None:
         row = ask("SELECT rev FROM meta", _SERVICE).fetchone()
@@ -183,8 +191,8 @@ class SqliteBackend:
         ).fetchall()
         return Listing(
             revision=revision,
-            instances=dict(ask("SELECT id, record FROM instance", _SERVICE).fetchall()),
-            endpoints={key: record for key, _, record in endpoints},
+            instances={key: str(record) for key, record in ask("SELECT id, record FROM instance", _SERVICE).fetchall()},
+            endpoints={key: str(record) for key, _, record in endpoints},  # anybody may have written what is no text
             revisions={key: rev for key, rev, _ in endpoints},
             left=frozenset(key for (key,) in left),
         )
