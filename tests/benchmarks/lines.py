@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from svcgov import bulkhead
@@ -64,9 +65,7 @@ def ours() -> Callable[[], None]:
 
 def powertools(out: io.StringIO, said: dict[str, Any]) -> Callable[[], None]:
     """A line with the same fields, by a logger that the function has made once."""
-    from aws_lambda_powertools import Logger
-
-    logger = Logger(service="orders", stream=out)
+    logger: Any = import_module("aws_lambda_powertools").Logger(service="orders", stream=out)
     return lambda: logger.info("svcgov.call", **said)
 
 
