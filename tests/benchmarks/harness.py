@@ -8,9 +8,11 @@ Rule 4: the collector runs between the rounds, never within one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import itertools
+import os
 import statistics
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -149,3 +151,16 @@ async def _time_async(call: Callable[[], Awaitable[Any]], times: int) -> float:
     for _ in again:
         await call()
     return (time.perf_counter_ns() - start) / times
+
+
+@contextlib.contextmanager
+def log_to(word: str) -> Iterator[None]:
+    """What begins here has its log there, as ``SVCGOV_LOG`` says."""
+    before = os.environ.get("SVCGOV_LOG")
+    os.environ["SVCGOV_LOG"] = word
+    try:
+        yield
+    finally:
+        os.environ.pop("SVCGOV_LOG")
+        if before is not None:
+            os.environ["SVCGOV_LOG"] = before

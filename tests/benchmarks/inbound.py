@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from svcgov import Governor
 
 from . import floors, frames
-from .harness import PLAIN, UNIT, Case, run, spread
+from .harness import PLAIN, UNIT, Case, log_to, run, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,14 +65,8 @@ def bare(event: Any, context: Any) -> Any:
 
 def handler(log: str) -> Callable[..., Any]:
     """The same, governed, with its log at *log*."""
-    before = os.environ.get("SVCGOV_LOG")
-    os.environ["SVCGOV_LOG"] = log
-    try:
+    with log_to(log):
         return Governor(service="orders").handler(bare)
-    finally:
-        os.environ.pop("SVCGOV_LOG")
-        if before is not None:
-            os.environ["SVCGOV_LOG"] = before
 
 
 def inbound(*, quick: bool) -> Figures:

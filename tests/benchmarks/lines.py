@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from svcgov.errors import BulkheadFullError
 from svcgov.telemetry.access_log import AccessLog
 
 from . import frames
-from .harness import PLAIN, Case, run
+from .harness import PLAIN, Case, log_to, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +87,7 @@ def refusing(*, heard: bool) -> Callable[[], None]:
 
 def lines(*, quick: bool) -> Figures:
     """Lines into memory: what a pipe takes is the platform's."""
-    with _json(), contextlib.redirect_stdout(io.StringIO()) as out:
+    with log_to("json"), contextlib.redirect_stdout(io.StringIO()) as out:
 
         def emptied() -> None:
             out.seek(0)
@@ -109,19 +108,7 @@ def lines(*, quick: bool) -> Figures:
     return figures
 
 
-@contextlib.contextmanager
-def _json() -> Any:
-    before = os.environ.get("SVCGOV_LOG")
-    os.environ["SVCGOV_LOG"] = "json"
-    try:
-        yield
-    finally:
-        os.environ.pop("SVCGOV_LOG")
-        if before is not None:
-            os.environ["SVCGOV_LOG"] = before
-
-
 def profile() -> None:
     """Where a line goes."""
-    with _json():
+    with log_to("json"):
         frames.show("the line of a call", ours(), calls=1)

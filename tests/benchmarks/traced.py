@@ -6,7 +6,6 @@ What is governed is there in both: it is measured once without spans, and once w
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -16,7 +15,7 @@ from svcgov._core._spans import SPANS
 from svcgov.telemetry.traces import tracer_of
 
 from . import frames
-from .harness import PLAIN, Case, run
+from .harness import PLAIN, Case, log_to, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,19 +121,6 @@ class ChainByHand(Chain):
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Without a log."""
-    before = os.environ.get("SVCGOV_LOG")
-    os.environ["SVCGOV_LOG"] = "off"
-    try:
-        yield
-    finally:
-        os.environ.pop("SVCGOV_LOG")
-        if before is not None:
-            os.environ["SVCGOV_LOG"] = before
-
-
-@contextlib.contextmanager
 def set_up(made: Any) -> Iterator[None]:
     """With *made* as the provider of the process."""
     from opentelemetry import trace
@@ -176,7 +162,7 @@ def traced(*, quick: bool) -> Figures:
     """In memory: what an exporter takes is a thread of its own."""
     made = provider()
     tracer = made.get_tracer("benchmarks")
-    with silent(), set_up(made):
+    with log_to("off"), set_up(made):
         switch, one, chain, theirs = Switch(made), governed(), Chain(), ChainByHand(tracer)
         cases = [
             Case(PLAIN, nothing),
@@ -197,6 +183,6 @@ def traced(*, quick: bool) -> Figures:
 def profile() -> None:
     """Where the span of a governed call goes."""
     made = provider()
-    with silent(), set_up(made):
+    with log_to("off"), set_up(made):
         frames.show("a governed call with its span", Switch(made).turned(governed(), on=True), calls=1)
         frames.show("a handler and an attempt with their spans", Switch(made).turned(Chain().call, on=True), calls=1)

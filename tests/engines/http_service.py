@@ -6,11 +6,13 @@ Each path is answered by a script: one answer for each request, the last one goe
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
 
 class Answer(NamedTuple):
@@ -119,3 +121,14 @@ class Service:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@contextmanager
+def failing_once() -> Iterator[Service]:
+    """A server whose ``/charge`` answers 503, and 200 from then on."""
+    made = Service()
+    made.script("/charge", 503, 200)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -29,10 +29,12 @@ from outbound.worlds import TRACE, again, invoked
 from svcgov import Pipeline
 from svcgov.outbound.govern import govern
 
-from .http_service import Service
+from .http_service import failing_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .http_service import Service
 
 pytestmark = pytest.mark.extras
 
@@ -61,12 +63,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 @pytest.fixture
 def service() -> Iterator[Service]:
     """A server that fails once."""
-    made = Service()
-    made.script("/charge", 503, 200)
-    try:
+    with failing_once() as made:
         yield made
-    finally:
-        made.close()
 
 
 def _requests(url: str, told: Told, *, before: bool) -> int:

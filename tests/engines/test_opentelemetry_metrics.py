@@ -34,10 +34,12 @@ from svcgov._core._histogram import COARSE
 from svcgov.telemetry.metrics import CLIENT, FAAS, SERVER
 from telemetry.metering import Metered
 
-from .http_service import Service
+from .http_service import failing_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .http_service import Service
 
 pytestmark = pytest.mark.extras
 
@@ -64,12 +66,8 @@ def stable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 @pytest.fixture
 def service() -> Iterator[Service]:
     """A server that fails once."""
-    made = Service()
-    made.script("/charge", 503, 200)
-    try:
+    with failing_once() as made:
         yield made
-    finally:
-        made.close()
 
 
 def governed(client: Any) -> Any:
@@ -78,18 +76,14 @@ def governed(client: Any) -> Any:
 
 
 def _requests(url: str, provider: Any) -> int:
-    instrumentor = RequestsInstrumentor()
-    with requests.Session() as session:
-        session.trust_env = False
-        instrumentor.instrument(meter_provider=provider)
-        try:
-            return int(governed(session).get(url).status_code)
-        finally:
-            instrumentor.uninstrument()
+    return _by_session(RequestsInstrumentor(), url, provider)
 
 
 def _requests_by_urllib3(url: str, provider: Any) -> int:
-    instrumentor = URLLib3Instrumentor()
+    return _by_session(URLLib3Instrumentor(), url, provider)
+
+
+def _by_session(instrumentor: Any, url: str, provider: Any) -> int:
     with requests.Session() as session:
         session.trust_env = False
         instrumentor.instrument(meter_provider=provider)

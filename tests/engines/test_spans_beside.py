@@ -26,7 +26,7 @@ from outbound.worlds import again
 from svcgov import Governor, bulkhead
 from telemetry.spanning import Told, events, ids, parent, said
 
-from .http_service import Service
+from .http_service import Service, failing_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,12 +43,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 @pytest.fixture
 def service() -> Iterator[Service]:
     """A server that fails once."""
-    made = Service()
-    made.script("/charge", 503, 200)
-    try:
+    with failing_once() as made:
         yield made
-    finally:
-        made.close()
 
 
 def _httpx(url: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry import trace as otel
 
 from svcgov._core._context import Trace
+from svcgov._core._spans import provider
 from svcgov.propagation import trace
 
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -109,9 +110,9 @@ SAID = otel.SpanContext(int(TRACE_ID, 16), int(SPAN_ID, 16), is_remote=True, tra
 
 def test_there_is_none_before_a_provider_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody has imported it: that is not to use it."""
-    assert trace.provider() is None
+    assert provider() is None
     monkeypatch.setattr(otel, "_TRACER_PROVIDER", otel.NoOpTracerProvider())
-    assert trace.provider() is otel
+    assert provider() is otel
 
 
 def test_a_span_says_where_the_call_stands() -> None:
@@ -143,4 +144,4 @@ def test_what_a_span_says_is_written_as_where_it_stands_is(flags: int) -> None:
 def test_a_version_of_it_that_has_no_such_attribute_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a private one: without it the trace goes on by hand."""
     monkeypatch.delattr(otel, "_TRACER_PROVIDER")
-    assert trace.provider() is None
+    assert provider() is None

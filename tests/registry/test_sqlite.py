@@ -125,6 +125,17 @@ def test_a_damaged_file_is_left_as_it_is(files: Office, contents: bytes, capsys:
     assert not client.instances("orders").stale
 
 
+def test_somebody_elses_database_is_left_as_it_is(files: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    """No table is added, and its journal stays as it was."""
+    with closing(sqlite3.connect(files.file)) as theirs:
+        theirs.execute("CREATE TABLE customer(name)")
+    contents = files.file.read_bytes()
+    client = files.client()
+    client.register(instance())
+    assert files.file.read_bytes() == contents
+    assert "a database of somebody else's" in capsys.readouterr().err
+
+
 def test_a_file_that_is_damaged_while_it_is_open_is_opened_anew(files: Office) -> None:
     """The connection is not used again."""
     client = files.client()

@@ -75,6 +75,12 @@ if TYPE_CHECKING:
             ...
 
 
+def provider() -> Any:
+    """OpenTelemetry's module of traces, if a provider is set; else None."""
+    otel = sys.modules.get("opentelemetry.trace")
+    return None if otel is None or getattr(otel, "_TRACER_PROVIDER", None) is None else otel
+
+
 WORDS = ("otel", "off")  # of ``SVCGOV_TRACES``
 
 
@@ -102,9 +108,8 @@ class Spans:
 
     def look(self) -> Tracer | None:
         """Who makes spans, by the provider that is set now."""
-        otel = sys.modules.get("opentelemetry.trace")
-        provider = getattr(otel, "_TRACER_PROVIDER", None)
-        return self.tracer if provider is None else self.of(provider)
+        otel = provider()
+        return self.tracer if otel is None else self.of(otel._TRACER_PROVIDER)
 
     def of(self, provider: Any) -> Tracer | None:
         """Who makes spans by *provider*."""

@@ -17,7 +17,7 @@ from sys import modules
 from .._core._context import Invocation
 from .._core._fork import after_fork
 from .._core._report import report_once
-from .._core._spans import SPANS
+from .._core._spans import SPANS, provider
 from ..propagation import trace
 from ..propagation._carrier import incoming
 from ._records import traces_of
@@ -116,7 +116,7 @@ def arriving(
     """The invocation of a call that came with *event* and *context* at the moment *now*; *look* is how they are read."""
     invocation = _new(Arriving)
     span = None
-    if "opentelemetry.trace" in modules and (otel := trace.provider()) is not None:
+    if "opentelemetry.trace" in modules and (otel := provider()) is not None:
         tracer = SPANS.look()
         if tracer is not None:
             _sow(invocation, (look, event, context, identity, deadline, identity.first_call(now), None))

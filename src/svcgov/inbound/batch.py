@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from .._core._context import DEADLINE, INVOCATION
 from .._core._report import report_once
-from .._core._spans import SPANS
+from .._core._spans import SPANS, provider
 from ..errors import BatchFailedError
 from ..propagation import trace
 from ..propagation._carrier import incoming
@@ -110,7 +110,7 @@ class Message:
         if span is None:
             return None
         self._spans[-1] = span
-        said = trace.current(trace.provider())
+        said = trace.current(provider())
         return None if said is None else trace.of(said)
 
     def __repr__(self) -> str:

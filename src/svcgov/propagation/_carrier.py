@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._core._context import DEADLINE, INVOCATION
 from .._core._frozen import Frozen
+from .._core._spans import provider
 from . import baggage, colour, deadline, trace
 from .forwarded import ID_ONLY, REQUEST_ID, fit
 
@@ -53,7 +54,7 @@ def incoming(headers: Mapping[str, str], known: Identity) -> Carried:
 def outgoing(now: float, *, ours: bool) -> dict[str, str]:
     """The headers for one attempt at *now*; *ours* says whether it goes to a service of ours."""
     headers: dict[str, str] = {}
-    here, otel = INVOCATION.get(), trace.provider()
+    here, otel = INVOCATION.get(), provider()
     if ours:
         headers.update(here.forwarded)
         if REQUEST_ID not in headers and here.request_id and (request_id := fit(here.request_id)):

@@ -12,7 +12,6 @@ Rule 2: what goes wrong in it is said once, and the trace goes on by hand.
 
 from __future__ import annotations
 
-import sys
 from os import urandom
 
 from .._core._context import Trace
@@ -58,12 +57,6 @@ def write(here: Trace, headers: dict[str, str]) -> None:
     headers["traceparent"] = f"00-{here.trace_id}-{here.span_id}-{'01' if here.sampled else '00'}"
     if here.state:
         headers["tracestate"] = here.state
-
-
-def provider() -> Any:
-    """OpenTelemetry's module of traces, if a provider is set; else None."""
-    otel = sys.modules.get("opentelemetry.trace")
-    return None if otel is None or getattr(otel, "_TRACER_PROVIDER", None) is None else otel
 
 
 def current(otel: Any) -> Any:

@@ -97,6 +97,9 @@ class Published:
     def rollback(self, service: str, to: int, *, layer: str = BASE, expected: int | None = None) -> int:
         """Publish the document of revision *to* anew, as one of a higher revision, which is returned.
 
+        A signed document has a revision of its own in its envelope, which stays the old one: where later ones have been in force
+        it is refused. Sign it anew and `publish` it, as ``svcgov rollback`` does.
+
         Raises:
             ConfigError: where that one is not kept.
             ConflictError, RegistryError: as in `publish`.

@@ -4,7 +4,7 @@ Rule 1: the file is opened at the first call, and again where it is another one 
         empty registry, which fills by itself.
 Rule 2: who finds it locked waits for at most `PATIENCE`, and has failed then.
 Rule 3: leases end by the wall clock, which all share. Whatever it does, no lease lasts longer than its own length from now.
-Rule 4: a file that is damaged, or no database at all, is left as it is: it may be somebody else's.
+Rule 4: a file that is damaged, no database at all, or somebody else's database is left as it is.
 """
 
 from __future__ import annotations
@@ -257,10 +257,12 @@ class SqliteBackend:
         made: Connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
             made.execute("PRAGMA synchronous = normal")
-            (found,) = made.execute("PRAGMA user_version").fetchone()
+            found = _version(made)
             if found > FORMAT:
                 raise ValueError(f"a format of a later version of svcgov ({found})")
             if found < FORMAT:
+                if made.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() and _version(made) < FORMAT:
+                    raise ValueError("a database of somebody else's")
                 made.execute("PRAGMA journal_mode = wal")
                 made.execute("BEGIN IMMEDIATE")
                 for statement in _TABLES.split(";"):
@@ -277,6 +279,10 @@ class SqliteBackend:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _which(path: str) -> tuple[int, int] | None:
