@@ -97,6 +97,30 @@ def test_a_value_that_stands_for_a_table_is_that_table(registry: Registry) -> No
     assert document["overlay"]["stage"]["test"]["policies"] == {"stock": {"bulkhead": {"limit": 6, "max_wait": "2s"}}}
 
 
+def test_the_order_of_slots_is_no_table(registry: Registry) -> None:
+    """It is replaced."""
+    registry.publish("orders", {"policies": {"stock": {"order": ["timeout"]}}})
+    assert main(["push", "--set", 'policies.stock.order=["retry", "timeout"]', *ORDERS]) == 0
+    assert says(registry) == {"policies": {"stock": {"order": ["retry", "timeout"]}}}
+
+
+def test_what_says_the_same_changes_nothing(registry: Registry, said: Said, tmp_path: Path) -> None:
+    """It is a revision all the same, and no table tells of it."""
+    first = registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    (tmp_path / "one.toml").write_text("[policies.stock.bulkhead]\nlimit = 6")
+    assert main(["push", "one.toml", *ORDERS]) == 0
+    assert rows(said) == [[f"orders: revision {registry.config('orders').revision}, over {first}"]]
+
+
+def test_what_is_no_document_can_be_written_over(registry: Registry, tmp_path: Path) -> None:
+    """By a file, and by what sets a value."""
+    registry.publish("orders", "[]")
+    (tmp_path / "one.toml").write_text("[policies.stock]\nbulkhead = 6")
+    assert main(["push", "--set", f"{LIMIT}=7", *ORDERS, "--dry-run"]) == 0
+    assert main(["push", "one.toml", *ORDERS]) == 0
+    assert says(registry) == {"policies": {"stock": {"bulkhead": 6}}}
+
+
 def test_a_dry_run_writes_nothing(registry: Registry, said: Said) -> None:
     """It tells what would change."""
     assert main(["push", "--set", 'unset=["policies.stock"]', "--dry-run", "--json", *ORDERS]) == 0

@@ -134,6 +134,18 @@ def test_a_document_of_the_registry_reaches_what_runs(request: pytest.FixtureReq
     assert (stock.snapshot()["limit"], bank.snapshot()["limit"]) == (7, 5)
 
 
+def test_a_document_of_the_registry_reaches_a_process_that_only_calls_others(request: pytest.FixtureRequest) -> None:
+    """With its first client; it is asked for once with each beat, however many follow."""
+    registry = connect(f"memory://{request.node.name}")
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    governor = Governor(service="orders", registry=registry)
+    stock = governor.bulkhead(1, name="stock")
+    for _ in range(2):
+        asked(governor)
+    assert stock.snapshot()["limit"] == 6
+    assert len(registry.beat.also) == 1
+
+
 def test_a_document_that_cannot_be_stops_nobody_from_starting(request: pytest.FixtureRequest) -> None:
     """It is refused, and what was in force is."""
     registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import svcgov
+from svcgov._core._budget import shared_budget
 from svcgov._core._chores import CHORES
 from svcgov._default import DEFAULT
 from svcgov.errors import ConfigError
@@ -69,6 +70,13 @@ def test_a_document_that_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert limit_found() == 11
 
 
+def test_the_documents_of_a_scope_are_looked_at_once() -> None:
+    """However many governors there are."""
+    for _ in range(2):
+        svcgov.Governor(document={})
+    assert len(CHORES._chores) == 1
+
+
 def test_settings_without_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is enough."""
     monkeypatch.setenv("SVCGOV_SET", "policies.payments.bulkhead=12")
@@ -128,6 +136,18 @@ def test_the_target_of_a_client_is_a_name(folder: Path) -> None:
         client.get("http://payments/")
     with pytest.raises(ConfigError, match=r"govern\.target"):
         svcgov.govern(httpx.Client(), target="a b")
+
+
+@pytest.mark.extras
+def test_a_retry_that_a_document_puts_around_a_client_spends_from_the_budget_of_its_target() -> None:
+    """As one of the code's does, also where the client was there first."""
+    import httpx2 as httpx
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    svcgov.govern(httpx.Client(transport=transport), target="payments", policy=svcgov.timeout(9))
+    DEFAULT.apply({"policies": {"payments": {"retry": {"on": ["5xx"]}}}})
+    again: Any = svcgov.policy("payments").policies[1]
+    assert (again.kind, again.budget) == ("retry", shared_budget("payments"))
 
 
 @pytest.mark.extras

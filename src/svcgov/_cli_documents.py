@@ -6,7 +6,6 @@ import json
 import sys
 
 from ._core._environment import VERSION, file_of_document, first, text, words
-from .config._formats import parsed
 from .config._paths import joined
 from .config._signed import DocumentKeys
 from .config.document import document_of
@@ -17,6 +16,7 @@ from .errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
     from typing import Any
 
     from .config.document import Document
@@ -57,7 +57,7 @@ def sign(given: Namespace) -> int:
     try:
         keys = DocumentKeys(words("SVCGOV_DOCUMENT_KEYS"), "SVCGOV_DOCUMENT_KEYS")
         raw: Any = File(given.file).pull()
-        said = parsed(raw.data, raw.form, raw.place)
+        said = raw.said()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -97,11 +97,7 @@ def diff(given: Namespace) -> int:
     if wrong or more:
         return 1
     old, new = ({joined(path): value for path, value, _ in one.leaves()} for one in (before, after))
-    changed = [
-        {"setting": path, "before": old.get(path), "after": new.get(path)}
-        for path in sorted({*old, *new})
-        if old.get(path) != new.get(path) or (path in old) is not (path in new)
-    ]
+    changed = changes(old, new)
     if given.json:
         print(json.dumps(changed, indent=2))
     else:
@@ -110,6 +106,15 @@ def diff(given: Namespace) -> int:
                 if one["setting"] in values:
                     print(f"{sign} {one['setting']} = {json.dumps(values[one['setting']])}")
     return 0
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Row]:
+    """What is another setting, or none, in *new*."""
+    return [
+        {"setting": path, "before": old.get(path), "after": new.get(path)}
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path)
+    ]
 
 
 def rows() -> list[Row]:
@@ -148,7 +153,7 @@ def _effective(*sources: Source) -> tuple[Effective, list[ConfigError]]:
 def _read(source: Source) -> tuple[Document | None, list[ConfigError]]:
     try:
         raw: Any = source.pull()
-        return document_of(parsed(raw.data, raw.form, raw.place) if isinstance(raw.data, bytes) else raw.data)
+        return document_of(raw.said())
     except ConfigError as error:
         return None, [error]
 

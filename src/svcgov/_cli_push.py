@@ -12,17 +12,18 @@ import json
 import sys
 from fnmatch import fnmatchcase
 
+from ._cli_documents import changes
 from ._cli_registry import table
 from ._core._clock import SYSTEM, utc
 from ._core._environment import text, words
 from ._core._frozen import Frozen
 from ._core._model import Config
 from ._core._names import check_name
-from .config._formats import parsed
 from .config._paths import joined
 from .config._signed import DocumentKeys
 from .config._slots import SLOTS, expanded
 from .config.document import document_of
+from .config.merge import leaves
 from .config.sources import File, Raw, settings_in
 from .errors import ConfigError, ConflictError, RegistryError
 
@@ -179,7 +180,7 @@ def _keys() -> DocumentKeys | None:
 
 def _read(name: str) -> Any:
     raw: Any = File(name).pull()
-    return parsed(raw.data, raw.form, raw.place)
+    return raw.said()
 
 
 def _said(config: Config, keys: DocumentKeys | None) -> tuple[Any, int]:
@@ -194,11 +195,11 @@ def _said(config: Config, keys: DocumentKeys | None) -> tuple[Any, int]:
     raw = Raw(layer=config.layer, place=place, data=config.text.encode(), form="json", revision=str(config.revision))
     if keys is not None:
         raw = keys.opened(raw, stage=text("SVCGOV_STAGE"), service=config.service)
-    assert isinstance(raw.data, bytes)  # noqa: S101  # what is published is
-    said = parsed(raw.data, raw.form, place)
-    if keys is None and isinstance(said, dict) and {"payload", "sig"} <= said.keys():
+        return raw.said(), raw.number or 0
+    said = raw.said()
+    if isinstance(said, dict) and {"payload", "sig"} <= said.keys():
         raise ConfigError(KEYS, None, f"the keys: the document of {config.service} is signed")
-    return said, raw.number or 0
+    return said, 0
 
 
 def _laid(over: Any, under: Any, path: tuple[str, ...] = ()) -> Any:
@@ -225,28 +226,16 @@ def _refused(wrong: list[str]) -> int:
 
 
 def _changes(before: Any, after: Any) -> list[dict[str, Any]]:
-    old, new = (dict(_settings(one)) for one in (before, after))
-    return [
-        {"setting": path, "before": old.get(path), "after": new.get(path)}
-        for path in sorted({*old, *new})
-        if old.get(path) != new.get(path)
-    ]
+    return changes(dict(_settings(before)), dict(_settings(after)))
 
 
 def _settings(said: Any) -> Iterator[tuple[str, Any]]:
     """All that a document says, whomever it is for."""
     for part in document_of(said)[0].parts:
-        yield from _leaves(part.values, part.prefix)
+        for path, value in leaves(part.values, part.prefix):
+            yield joined(path), value
         if part.unset:
             yield joined((*part.prefix, "unset")), [joined(path) for path in part.unset]
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, one in value.items():
-            yield from _leaves(one, (*path, key))
-    elif path:
-        yield joined(path), value
 
 
 def _carry_out(opened: Registry, given: Namespace, steps: list[Step], keys: DocumentKeys | None) -> int:

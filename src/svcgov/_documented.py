@@ -12,7 +12,7 @@ from ._core._names import NAMES, SCOPE, check_name
 from ._core._report import outside
 from ._policy import slots_of
 from .errors import ConfigError, ConfigWarning
-from .pipeline import Pipeline, flat
+from .pipeline import Pipeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def placed(own: Sequence[Policy], added: Mapping[str, Policy], order: Sequence[s
 
 def check(pipeline: Pipeline, policies: Sequence[Policy], path: str) -> None:
     """Raise a `ConfigError` when *pipeline* cannot hold *policies* where it stands."""
-    flat(policies)
     loop = next((policy for policy in policies if policy.shape == "loop"), None)
     if loop is not None and pipeline.once:
         raise ConfigError(f"{path}.{loop.kind}", loop, "policies that call once: what is around it is a way in")

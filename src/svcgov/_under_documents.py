@@ -112,7 +112,7 @@ class UnderDocuments:
 
         if isinstance(document, (str, os.PathLike)):
             self._begin(File(os.fspath(document)))
-        elif isinstance(document, bytes) or hasattr(document, "items"):
+        elif hasattr(document, "items"):
             self._begin(Given(document))
         else:
             raise ConfigError("Governor.document", document, _EXPECTED)

@@ -10,7 +10,6 @@ Rule 3: a process says that it is there where it has a way in, a registry, and a
 
 from __future__ import annotations
 
-from ._core._clock import SYSTEM
 from ._core._context import well_coloured
 from ._core._environment import text
 from .errors import ConfigError
@@ -67,7 +66,7 @@ class UnderRegistry:
             else:
                 from .registry import connect
 
-                self._registry = connect(self._asked, clock=None if self.clock is SYSTEM else self.clock)
+                self._registry = connect(self._asked, clock=self.clock)
         return self._registry
 
     def _present(self) -> None:

@@ -211,6 +211,50 @@ def test_a_keeper_that_has_not_woken_yet_is_one(chores: Chores, clock: ManualClo
     keeper.join(5)
 
 
+class Woken:
+    """What a keeper sleeps on, in a test that moves the time."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.log: list[object] = []
+
+    def set(self) -> None:
+        """Somebody wakes it."""
+        self.log.append("woken")
+
+    def clear(self) -> None:
+        """It has seen that."""
+        self.log.append("seen")
+
+    def wait(self, seconds: float) -> None:
+        """It sleeps."""
+        self.log.append(seconds)
+        self.clock.advance(seconds)
+
+
+def test_a_keeper_sleeps_until_the_next_chore_is_due_and_is_woken_by_a_new_one(chores: Chores, clock: ManualClock) -> None:
+    """For an hour at most; with the last chore it ends."""
+    woken, done = Woken(clock), list[float]()
+    chores.mode, chores._keeper = "on", woken
+
+    def do() -> None:
+        done.append(clock.monotonic())
+        if len(done) == 2:
+            stop()
+
+    stop = chores.add("rare", do, every=5000.0)
+    chores._keep(woken)
+    assert (done, chores._keeper) == ([5000.0, 10000.0], None)
+    assert woken.log == ["woken", *(3600.0, "seen", 1400.0, "seen") * 2]
+
+
+def test_a_keeper_is_not_there_before_there_is_a_chore(chores: Chores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has nothing to look after is none."""
+    monkeypatch.setattr("threading.Thread", None)  # it would be an error to begin one
+    chores.keep("on")
+    assert chores._keeper is None
+
+
 def test_a_keeper_comes_and_goes_as_configured() -> None:
     """For the chores that there are already, too."""
     chores = Chores()

@@ -79,7 +79,7 @@ def test_what_cannot_be_read_says_where(text: str, path: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "http://h:99999",
+        "http://h:65536",
         "http://h:abc",
         "http://h:0",
         "http://[bad",
@@ -97,6 +97,7 @@ def test_where_nobody_can_be_called_is_no_address(address: Any) -> None:
     with pytest.raises(MalformedError) as wrong:
         Instance.read(json.dumps({**WHOLE, "address": address}))
     assert wrong.value.path == "address"
+    assert str(wrong.value) == "address: expected an address, such as http://10.0.0.7:8080"
 
 
 @given(

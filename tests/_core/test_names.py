@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from _worlds import hasty_switches, in_threads
-from svcgov import bulkhead, circuit_breaker
+from svcgov import Pipeline, bulkhead, circuit_breaker
 from svcgov._core import _names
 from svcgov._core._names import NAMES, Names, calling_place, check_name, scoped
 from svcgov.errors import ConfigError
@@ -272,3 +272,12 @@ def test_what_only_a_document_has_gives_way_to_code() -> None:
     assert second.redefined == [{"n": 1}]
     names.introduce("", "thing", "x", third)
     assert names.find("", "thing", "x") is second
+
+
+def test_pipelines_that_nobody_holds_are_not_known() -> None:
+    """However many there have been: they are made for a while, too."""
+    for _ in range(3):
+        Pipeline(name="payments")
+    pipeline = Pipeline(name="search")
+    assert NAMES.pipelines("") == [("search", pipeline)]
+    assert len(NAMES._pipelines) == 1

@@ -77,6 +77,13 @@ def test_what_cannot_be_a_name(name: Any) -> None:
         svcgov.predicate(name, busy)
 
 
+@pytest.mark.parametrize("name", ["f", "_", "x" * 128, "is_busy.v-2"])
+def test_what_can_be_a_name(name: str) -> None:
+    """From one character to 128."""
+    svcgov.predicate(name, busy)
+    assert Registered(name)(ValueError("busy"))
+
+
 async def later(error: Exception) -> bool:
     """A coroutine function, which nobody would await."""
     return True

@@ -99,6 +99,15 @@ def test_code_that_is_said_anew_stands_beside_the_document() -> None:
         assert (made.settings.limit, made.settings.max_waiting) == (limit, 3)
 
 
+def test_code_that_is_said_anew_has_to_be_right_by_itself() -> None:
+    """Also where a document says otherwise."""
+    Governor(document=of_payments(bulkhead=3))
+    gate = bulkhead(2, name="payments")
+    with pytest.raises(ConfigError, match=r"limit: expected an integer >= 1, got 0"):
+        bulkhead(0, name="payments")
+    assert gate.settings.limit == 3
+
+
 def test_a_document_gives_way_to_code_that_is_said_anew() -> None:
     """Where both do not go together any more."""
     Governor(document=of_payments(bulkhead={"cost": 4}))
@@ -124,8 +133,11 @@ def test_tables_merge_with_those_of_the_code() -> None:
     governor.apply(of_payments(retry={"backoff": "3s"}))
     assert policy.settings.backoff != svcgov.Backoff(1, max=9)
     other = retry(on=OSError, name="search", backoff={"initial": 1})  # type: ignore[arg-type]  # as documents have it
-    governor.apply({"policies": {"search": {"retry": {"backoff": {"max": "9s"}}}}})
-    assert other.settings.backoff == svcgov.Backoff(1, max=9)
+    governor.apply({"policies": {"search": {"retry": {"backoff": {"initial": 2, "max": "9s"}}}}})
+    assert other.settings.backoff == svcgov.Backoff(2, max=9)
+    usual = retry(on=OSError, name="usual")
+    assert governor.apply({"policies": {"usual": {"retry": {"backoff": {"initial": 1}}}}})
+    assert usual.settings.backoff == svcgov.Backoff(1)
 
 
 def test_what_is_final_stands() -> None:
@@ -167,6 +179,14 @@ def test_governors_of_a_scope_have_their_documents_together_from_the_beginning()
     assert gate.settings.limit == 2
 
 
+def test_of_a_governor_that_could_not_be_nothing_stays() -> None:
+    """The next one of its scope has documents of its own: not those of another service."""
+    with pytest.raises(ConfigError):
+        Governor(service="orders", document=of_payments(bulkhead=0))
+    Governor(service="search", document={"service": "search", **of_payments(bulkhead=7)})
+    assert bulkhead(2, name="payments").settings.limit == 7
+
+
 def test_what_is_no_policy_is_left_alone() -> None:
     """A budget has a name, too."""
     spent = svcgov.budget("payments", ratio=0.5)
@@ -188,7 +208,10 @@ def test_a_fork_in_the_middle_of_a_look_looks_again() -> None:
     assert bulkhead(1, name="payments").settings.limit == 7
 
 
-def test_what_is_made_while_a_document_is_applied_is_as_that_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("document", "limit"), [({}, 1), (of_payments(bulkhead=8), 8)])
+def test_what_is_made_while_a_document_is_applied_is_as_that_one_says(
+    monkeypatch: pytest.MonkeyPatch, document: dict[str, Any], limit: int
+) -> None:
     """By another thread, which does not wait: what held before is not put in force after it."""
     governor = Governor(document=of_payments(bulkhead=3))
     documents: Any = governor._documents
@@ -200,8 +223,8 @@ def test_what_is_made_while_a_document_is_applied_is_as_that_one_says(monkeypatc
         carry_out(plan)
 
     monkeypatch.setattr(documents._binding, "carry_out", meanwhile)
-    assert governor.apply({})
-    assert [gate.settings.limit for gate in made] == [1]
+    assert governor.apply(document)
+    assert [gate.settings.limit for gate in made] == [limit]
 
 
 def test_nothing_is_locked_while_listeners_are_told() -> None:
@@ -249,8 +272,11 @@ def test_overlays_are_chosen_by_what_the_instance_is(monkeypatch: pytest.MonkeyP
         "colour": {"blue": of_payments(bulkhead={"max_waiting": 4}), "green": of_payments(bulkhead=1)},
     }
     Governor(version="v2", document={"overlay": overlays})
-    settings = bulkhead(9, name="payments").settings
-    assert (settings.limit, settings.max_wait, settings.max_waiting) == (3, 1, 4)
+    monkeypatch.setenv("SVCGOV_VERSION", "v2")
+    other = Governor(scope="shop", document={"overlay": overlays})
+    for made in (bulkhead, other.bulkhead):
+        settings = made(9, name="payments").settings
+        assert (settings.limit, settings.max_wait, settings.max_waiting) == (3, 1, 4)
 
 
 def test_the_process_is_as_a_document_says() -> None:
@@ -289,6 +315,8 @@ def test_a_refusal_is_said_on_standard_error_once(capsys: pytest.CaptureFixture[
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("svcgov: the document of file, sha256:")
     assert "refused: policies.payments.circuit_breaker.failures: expected an integer >= 1, got 0 (and 1 more)" in line
+    governor.apply(of_payments(bulkhead=0))
+    assert capsys.readouterr().err.endswith("refused: policies.payments.bulkhead: expected an integer >= 1, got 0 (said once)\n")
 
 
 def test_nothing_new_changes_nothing() -> None:

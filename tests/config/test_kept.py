@@ -145,15 +145,33 @@ def test_what_is_spoilt_is_nothing(folder: Path, spoil: Any, capsys: pytest.Capt
     assert capsys.readouterr().err.count("the last known good document could not be read") == 1
 
 
-def test_a_folder_that_others_may_write_to_is_not_ours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_a_folder_that_others_may_write_to_is_not_ours(folder: Path, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Anybody could have put it there: nothing is read from it, and nothing written to it."""
     kept(folder).keep(raw(7))
-    folder.chmod(0o722)
+    folder.chmod(mode)
     assert kept(folder).recall("service") is None
     kept(folder).keep(raw(8))
     assert capsys.readouterr().err.count("is not a folder of ours alone") == 2
     folder.chmod(0o700)
     assert kept(folder).recall("service") is not None
+
+
+def test_a_folder_of_somebody_else_is_not_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever may write to it."""
+    kept(folder).keep(raw(7))
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    assert kept(folder).recall("service") is None
+    assert "is not a folder of ours alone" in capsys.readouterr().err
+
+
+def test_a_folder_is_made_for_us_alone(folder: Path) -> None:
+    """With those that it is in."""
+    kept(folder / "in" / "another").keep(raw(7))
+    assert (folder / "in" / "another").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_is_a_link_is_not_ours(folder: Path, tmp_path: Path) -> None:
@@ -164,8 +182,10 @@ def test_a_folder_that_is_a_link_is_not_ours(folder: Path, tmp_path: Path) -> No
     assert list(folder.iterdir()) == []
 
 
-def test_what_cannot_be_written_leaves_what_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no half of it beside that."""
+def test_what_cannot_be_written_leaves_what_was_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And no half of it beside that; it is said."""
     kept(folder).keep(raw(7))
 
     def full(*_: Any) -> None:
@@ -174,6 +194,7 @@ def test_what_cannot_be_written_leaves_what_was_there(folder: Path, monkeypatch:
     with monkeypatch.context() as patched:
         patched.setattr(pathlib.Path, "replace", full)
         kept(folder).keep(raw(8))
+    assert "could not be kept: OSError: [Errno 28]" in capsys.readouterr().err
     assert len(list(folder.iterdir())) == 1
     recalled = kept(folder).recall("service")
     assert recalled is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from svcgov.config._paths import joined
 from svcgov.config.document import document_of
-from svcgov.config.merge import LAYERS, NOTHING, merged, shown
+from svcgov.config.merge import LAYERS, NOTHING, merged
 
 LABELS = {"stage": "prod", "version": "v2", "colour": "blue"}
 
@@ -103,29 +103,33 @@ def test_each_value_has_its_origin() -> None:
         file={"overlay": {"version": {"v2": of_payments(retry={"on": ["timeout"]})}}},
         environment=of_payments(bulkhead=5),
     )
-    assert shown(effective) == [
-        {"setting": "policies.payments.timeout.seconds", "value": "5s", "layer": "fleet", "written": "policies.payments.timeout"},
-        {
-            "setting": "policies.payments.retry.attempts",
-            "value": 3,
-            "layer": "fleet",
-            "written": "policies.payments.retry.attempts",
-        },
-        {
-            "setting": "policies.payments.retry.on",
-            "value": ["timeout"],
-            "layer": "file",
-            "written": "overlay.version.v2.policies.payments.retry.on",
-        },
-        {
-            "setting": "policies.payments.bulkhead.limit",
-            "value": 5,
-            "layer": "environment",
-            "written": "policies.payments.bulkhead",
-        },
+    assert [(joined(path), value, origin.layer, origin.written) for path, value, origin in effective.leaves()] == [
+        ("policies.payments.timeout.seconds", "5s", "fleet", "policies.payments.timeout"),
+        ("policies.payments.retry.attempts", 3, "fleet", "policies.payments.retry.attempts"),
+        ("policies.payments.retry.on", ["timeout"], "file", "overlay.version.v2.policies.payments.retry.on"),
+        ("policies.payments.bulkhead.limit", 5, "environment", "policies.payments.bulkhead"),
     ]
     origin = effective.origin(("policies", "payments", "retry", "nothing"))
     assert (origin.layer, origin.written) == ("file", "overlay.version.v2.policies.payments.retry")
+
+
+def test_a_table_with_nothing_in_it_is_something() -> None:
+    """A breaker as it is by itself."""
+    ((path, value, origin),) = holds(file=of_payments(circuit_breaker={})).leaves()
+    assert (path, value, origin.layer) == (("policies", "payments", "circuit_breaker"), {}, "file")
+
+
+def test_what_is_gone_comes_from_nowhere() -> None:
+    """Nor does what was in it: a mistake there is one of whoever has said the table around it last."""
+    below = of_payments(retry={"backoff": {"initial": 1, "max": 9}})
+    backoff = ("policies", "payments", "retry", "backoff")
+    for over, written in (
+        (of_payments(retry={"backoff": "1s"}), "policies.payments.retry.backoff"),
+        ({"unset": ["policies.payments.retry"], **of_payments(retry={"on": ["timeout"]})}, "policies.payments.retry"),
+    ):
+        for place in (backoff, (*backoff, "initial")):
+            origin = holds(fleet=below, service=over).origin(place)
+            assert (origin.layer, origin.written) == ("service", written)
 
 
 # -- a model: every part says a list of sentences, the last one about a place is what holds -----------------------------

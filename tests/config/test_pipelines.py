@@ -8,8 +8,9 @@ import pytest
 
 import svcgov
 from svcgov import Governor, Pipeline, bulkhead, circuit_breaker, retry, timeout
-from svcgov.errors import BulkheadFullError, ConfigWarning
+from svcgov.errors import BulkheadFullError, ConfigError, ConfigWarning
 from svcgov.pipeline import Governed
+from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
     from _worlds import World
@@ -61,7 +62,9 @@ def test_what_only_a_document_has_goes_to_its_place(world: World) -> None:
     governor = Governor(clock=world.clock)
     pipeline = Pipeline(circuit_breaker("payments", clock=world.clock), name="payments")
     call = world.governed(pipeline, OSError, OSError, "done")
-    governor.apply(of_payments(retry={"on": ["connection"], "attempts": 3, "backoff": 0}, timeout=5, attempt_timeout=1))
+    again = {"on": ["connection"], "attempts": 3, "backoff": 0}
+    applied: Any = governor.apply(of_payments(retry=again, timeout=5, attempt_timeout=1))
+    assert applied.changed == 1
     assert kinds(pipeline) == ["timeout", "retry", "circuit_breaker", "timeout"]
     call.fails(OSError)
     assert (call.count, call.seen[0].deadline) == (1, world.clock.monotonic() + 1)
@@ -116,8 +119,9 @@ def test_what_only_a_document_has_can_be_made_otherwise() -> None:
     )
     assert one.policies == other.policies
     limit, rate = settings_of(one)
-    assert (limit.enforce, rate.key is None) == ("thread", False)
+    assert (limit.enforce, rate.key) == ("thread", svcgov.rate_limit("1/hour", key="colour").settings.key)
     assert svcgov.rate_limit("2/hour", name="payments") is one.policies[1]
+    assert not governor.apply(of_payments(rate_limit="1/hour"))  # the code knows it now
     refused: Any = governor.apply(of_payments(rate_limit={"limit": "1/hour", "key": 7}))
     assert refused.errors[0].path == "policies.payments.rate_limit.key"
 
@@ -159,6 +163,55 @@ def test_several_policies_of_a_kind_are_no_place() -> None:
     assert [policy.settings.limit for policy in pipeline.policies] == [5, 3]  # type: ignore[attr-defined]  # as bulkheads have
 
 
+def test_a_mistake_is_one_of_the_name_that_it_stands_under() -> None:
+    """Not of the policy's own, of which nothing is said."""
+    pipeline = Pipeline(bulkhead(5, name="ledger", cost=4), name="payments")
+    refused: Any = Governor().apply(of_payments(bulkhead=3))
+    assert settings_of(pipeline)[0].limit == 5
+    assert [error.path for error in refused.errors] == ["policies.payments.bulkhead"]
+
+
+def test_what_is_said_of_one_pipeline_stands_when_another_one_is_made() -> None:
+    """Which has the same policy: among its own, or by its name."""
+    total, breaker = timeout(1), circuit_breaker("orders")
+    pipelines = [Pipeline(total, breaker, name="payments")]
+    payments = {"timeout": 3, "circuit_breaker": {"failures": 3}}
+    Governor(document={"policies": {"payments": payments, "orders": {"circuit_breaker": {"open_for": 7}}}})
+    for made in ([total], []):
+        pipelines.append(Pipeline(*made, name="orders"))
+        assert breaker in pipelines[-1].policies
+        assert (total.settings.seconds, breaker.settings.failures, breaker.settings.open_for) == (3, 3, 7)
+
+
+def test_a_gate_of_the_code_is_the_one_of_its_name() -> None:
+    """In a pipeline of that name, too, which the code has made without it."""
+    gate, pipeline = bulkhead(2, name="payments"), Pipeline(name="payments")
+    Governor(document=of_payments(bulkhead=1))
+    assert pipeline.policies == (gate,)
+
+
+def test_what_only_a_document_has_goes_by_the_clock_of_its_pipeline(clock: ManualClock) -> None:
+    """Also where two of one name go by different ones."""
+    one, other = Pipeline(timeout(1, clock=clock), name="payments"), Pipeline(timeout(1, clock=ManualClock()), name="payments")
+    assert Governor().apply(of_payments(bulkhead=1, retry={"on": ["timeout"]}))
+    for pipeline in (one, other):
+        assert len({id(policy.clock) for policy in pipeline.policies}) == 1
+        assert kinds(pipeline) == ["timeout", "bulkhead", "retry"]
+
+
+def test_a_name_of_another_scope_is_another_name() -> None:
+    """Also where what has it stands in a pipeline of this scope, whatever is there first."""
+    shop = Governor(scope="shop", document=of_payments(bulkhead=7))
+    gate = bulkhead(2, name="payments")
+    shop.Pipeline(gate, name="first")
+    assert gate.settings.limit == 2
+    assert shop.bulkhead(1, name="payments").settings.limit == 7
+    held = shop.Pipeline(gate, name="second")
+    assert shop.apply(of_payments(bulkhead=8))
+    assert held.policies == (gate,)
+    assert gate.settings.limit == 2
+
+
 @pytest.mark.parametrize(
     ("slots", "path"),
     [
@@ -198,6 +251,8 @@ def test_what_cannot_stand_there_is_refused() -> None:
     refused = governor.apply({"policies": {"front": again}})
     assert refused.errors[0].path == "policies.front.retry"
     assert front.policies == front.own
+    assert governor.apply({"policies": {"front": {"timeout": 3}}})
+    assert kinds(front) == ["timeout", "bulkhead"]
 
 
 def test_a_policy_that_is_asked_for_by_its_name(world: World) -> None:
@@ -216,7 +271,9 @@ def test_a_policy_of_the_code_that_is_asked_for_by_its_name(world: World) -> Non
     assert svcgov.policy("payments") is pipeline
     with pytest.warns(ConfigWarning, match="nothing is known of a policy called later"):
         late = world.governed(svcgov.policy("later"), None)
+    other = Pipeline(timeout(4, clock=world.clock), name="sooner")
     late()
+    assert kinds(other) == ["timeout"]
     made = Pipeline(timeout(5, clock=world.clock), name="later")
     late()
     assert [seen.deadline for seen in late.seen] == [None, 5]
@@ -224,6 +281,12 @@ def test_a_policy_of_the_code_that_is_asked_for_by_its_name(world: World) -> Non
     late()
     assert late.seen[2].deadline == 7
     assert made.policies[0].settings.seconds == 7  # type: ignore[attr-defined]  # as time-outs have
+
+
+def test_what_cannot_be_a_name_cannot_be_asked_for() -> None:
+    """It is no typing error of later."""
+    with pytest.raises(ConfigError, match=r"^policy: expected 1 to 128 letters"):
+        svcgov.policy("a b")
 
 
 def test_it_is_warned_of_once() -> None:

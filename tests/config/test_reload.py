@@ -121,6 +121,23 @@ def test_the_first_document_has_to_be_right(path: Path) -> None:
     assert bulkhead(1, name="payments").settings.limit == 1
 
 
+def test_a_file_that_could_not_be_is_not_followed(path: Path) -> None:
+    """Whoever else has documents in the scope does not come back to it."""
+    gate = bulkhead(1, name="payments")
+    other = path.with_name("other.toml")
+    other.write_text("[policies.payments]\nbulkhead = 2")
+    Governor(document=other)
+    path.write_text("[policies.payments]\nbulkhead = 0")
+    with pytest.raises(ConfigError):
+        Governor(document=path)
+    written(path, "[policies.payments]\nbulkhead = 3")
+    looked()
+    assert gate.settings.limit == 2
+    written(other, "[policies.payments]\nbulkhead = 4")
+    looked()
+    assert gate.settings.limit == 4
+
+
 def test_a_path_can_be_applied(path: Path) -> None:
     """It is read once; one that cannot be read is refused."""
     governor = Governor()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,14 @@ def test_a_signed_document_is_taken(governor: Governor) -> None:
     assert bulkhead(1, name="payments").settings.limit == 7
 
 
+def test_what_is_signed_is_a_line_each() -> None:
+    """In this order: what was signed yesterday, or by another program, is good."""
+    lines = "svcgov/1\nprod\norders\nservice\n7\n{}"
+    signature = hmac.digest(SECRET.partition("=")[2].encode(), lines.encode(), "sha256")
+    wanted = {"rev": 7, "payload": "{}", "sig": base64.b64encode(signature).decode(), "kid": "k1"}
+    assert json.loads(sealed(payload="{}", stage="prod", layer="service")) == wanted
+
+
 @pytest.mark.parametrize(
     "envelope",
     [
@@ -61,7 +71,7 @@ def test_a_signed_document_is_taken(governor: Governor) -> None:
         b"[]",
         b"bulkhead = 3",
         forged(rev=8),
-        forged(rev=True),
+        sealed(revision=True),
         forged(rev="7"),
         forged(payload="{}"),
         forged(payload=3),
@@ -78,7 +88,7 @@ def test_a_signed_document_is_taken(governor: Governor) -> None:
 )
 def test_what_is_not_signed_for_this_place_is_refused(governor: Governor, envelope: bytes) -> None:
     """A signature is good for one stage, service, layer and revision, and for exactly those bytes."""
-    governor.apply(sealed(payload="{}"))
+    assert governor.apply(sealed(payload="{}", revision=0))
     refused: Any = governor.apply(envelope)
     assert not refused
     assert [error.path for error in refused.errors] == ["document"]
@@ -117,13 +127,13 @@ def test_the_code_s_own_mapping_needs_no_signature(governor: Governor) -> None:
     assert governor.apply({"policies": {"payments": {"bulkhead": 7}}})
 
 
-@pytest.mark.parametrize("given", [(), ("k1=short",), ("no name at all",), ("=a secret of sixteen",)])
+@pytest.mark.parametrize("given", [(), ("k1=one of fifteen.",), ("no name at all",), ("=a secret of sixteen",)])
 def test_what_cannot_be_a_key(given: tuple[str, ...]) -> None:
     """It is not shown."""
     with pytest.raises(ConfigError, match="keys: expected name=secret, with secrets of at least 16 bytes") as caught:
         DocumentKeys(given, "keys")
     assert "sixteen" not in str(caught.value)
-    assert repr(keys()) == "DocumentKeys(k1)"
+    assert repr(keys("k1=one of sixteen..")) == "DocumentKeys(k1)"
 
 
 def test_what_can_be_no_text_is_refused(governor: Governor) -> None:

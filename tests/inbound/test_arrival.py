@@ -17,7 +17,7 @@ from svcgov.inbound import _arrival
 from svcgov.inbound._arrival import Came, arriving, came_by
 
 from .events import TRACE_ID, Context, traced
-from .making import lines
+from .making import Made, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,3 +209,12 @@ def test_what_can_wait_is_done_when_the_answer_is_ready() -> None:
     calls()
     assert done == ["beat"] * 4
     chore()
+
+
+def test_what_can_wait_is_done_also_where_nothing_is_written(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the log off, and nobody who listens."""
+    monkeypatch.setenv("SVCGOV_LOG", "off")
+    done: list[str] = []
+    CHORES.add("beat", lambda: done.append("beat"), every=0)
+    Made(kind).handler({}, Context())
+    assert done == ["beat"]

@@ -90,6 +90,8 @@ def test_each_record_is_done_in_its_own_colour_and_trace(kind: str) -> None:
         ("lambda", "orders", "id-1", "sqs")
     }
     assert worker.here[0].raw == golden("sqs")["Records"][0]
+    tenants = ["tenant=acme,svcgov.colour=blue", "tenant=acme,svcgov.colour=green", None]
+    assert [here.headers.get("baggage") for here in worker.here] == tenants
 
 
 def test_a_record_without_a_trace_belongs_to_the_handler_s(kind: str) -> None:

@@ -55,6 +55,22 @@ def test_the_line_tells_of_an_error_and_not_its_message(kind: str, capsys: pytes
     assert "hunter2" not in json.dumps(line)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_the_line_tells_what_came_also_where_the_function_has_changed_it(
+    kind: str, named: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is looked at before, however it is called."""
+    event = http()
+    made = Made(kind)
+    made.steps.append(event.clear)
+    if named:
+        made.handler(event=event, context=Context())
+    else:
+        made.handler(event, Context())
+    (line,) = lines(capsys)
+    assert (line["method"], line["path"], line["trigger"]) == ("POST", "/orders", "http")
+
+
 def test_the_line_tells_of_a_late_answer(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It was returned, but after its deadline."""
     clock = ManualClock()

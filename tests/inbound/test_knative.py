@@ -293,7 +293,21 @@ def test_the_line_goes_until_the_event_is_sent(capsys: pytest.CaptureFixture[str
         shop.clock.advance(5.0)
 
     shop.serve(shop.governor.knative(handle), EventSender(shop), Event())
-    assert lines(capsys)[0]["duration_ms"] == 0.0
+    (line,) = lines(capsys)
+    assert (line["duration_ms"], line["status"]) == (0.0, 200)
+
+
+@pytest.mark.parametrize("way", ["structured", "binary"])
+def test_an_event_is_sent_with_the_status_of_the_runtime(way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the function says none."""
+    shop = Shop()
+
+    async def handle(scope: Any, receive: Any, send: Any) -> None:
+        await getattr(send, way)("answer")
+
+    shop.serve(shop.governor.knative(handle), EventSender(shop), Event())
+    assert shop.sent == [(way, "answer", 200)]
+    assert lines(capsys)[0]["status"] == 200
 
 
 @pytest.mark.parametrize("event", [None, Event()])

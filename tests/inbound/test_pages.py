@@ -135,6 +135,8 @@ CLASSIC, OPEN = "text/plain", "application/openmetrics-text"
         (f"{CLASSIC};q=0.9, {OPEN};q=0.8", CLASSIC),
         (f"{CLASSIC}, {OPEN}", CLASSIC),
         (f"{OPEN};q=0, text/*", CLASSIC),
+        (f"{OPEN};version=1.0.0;q=0.5,{OPEN};version=0.0.1;q=0.1,{CLASSIC};q=0.3", OPEN),
+        (f"{CLASSIC};q=1.0, {OPEN}", CLASSIC),
         ("application/*", OPEN),
         (f"{OPEN};q=much, {CLASSIC};q=0.1", CLASSIC),
     ],

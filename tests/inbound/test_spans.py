@@ -100,6 +100,26 @@ def test_an_application_that_raises_has_failed(told: Told) -> None:
     assert "secret" not in span.to_json()
 
 
+def test_an_application_that_is_left_after_it_has_answered_has_not_failed(told: Told) -> None:
+    """Whatever its answer was: who leaves is no verdict."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        raise asyncio.CancelledError
+
+    async def send(message: Any) -> None:
+        assert message["status"] == 503
+
+    async def serve() -> None:
+        governed = Governor(service="shop").asgi(app)
+        with pytest.raises(asyncio.CancelledError):
+            await governed({"type": "http", "method": "GET", "path": "/", "headers": []}, None, send)
+
+    asyncio.run(serve())
+    span = told.one("SERVER")
+    assert (said(span)["http.response.status_code"], failed(span)) == (503, False)
+
+
 def test_a_request_to_a_wsgi_application_ends_with_its_body(told: Told) -> None:
     """Each piece is made in its span; the thread that serves sees nothing of it."""
     shop = WsgiShop(lambda: seen.append(ids(trace.get_current_span())))

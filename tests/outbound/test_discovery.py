@@ -166,13 +166,35 @@ def test_an_attempt_goes_to_another_one_than_that_before() -> None:
     assert alone(a) == a
 
 
+def test_processes_that_begin_at_once_do_not_begin_with_the_same_one() -> None:
+    """Chance says with which."""
+    book, chances, went = Book(at("a"), at("b")), iter((0.0, 0.001)), []
+    for _ in range(2):
+        choose = Discovered(book.look, random=lambda: next(chances))("orders", "http", "orders", None).choose
+        seat = choose and choose(None)
+        went.append(seat and seat.host)
+    assert went == ["a.test", "b.test"]
+
+
 def test_what_is_known_later_holds_from_then_on() -> None:
-    """The turn goes on from there."""
+    """As soon as it is known."""
     book = Book(at("a"))
     find = book.finder()
     assert find("orders", "http", "orders", None).choose(None).host == "a.test"  # type: ignore[misc,union-attr]  # it is there
     book.pages["orders"] = Known(all=(at("b"),))
     assert find("orders", "http", "orders", None).choose(None).host == "b.test"  # type: ignore[misc,union-attr]  # it is there
+
+
+def test_all_have_their_turn_where_one_call_comes_between_two_beats() -> None:
+    """After a beat what is known is another one, also where it says the same."""
+    book = Book(at("a"), at("b"), at("c"))
+    find, went = book.finder(), []
+    for _ in range(6):
+        book.pages["orders"] = book.pages["orders"].replace()
+        choose = find("orders", "http", "orders", None).choose
+        seat = choose and choose(None)
+        went.append(seat and seat.host)
+    assert went == ["a.test", "b.test", "c.test"] * 2
 
 
 @pytest.mark.parametrize(

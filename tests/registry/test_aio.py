@@ -95,6 +95,14 @@ def test_what_is_known_is_known_at_once(files: Office) -> None:
     assert ids(client.plain.aio.known("orders")) == ["a"]
 
 
+def test_an_engine_inside_the_process_needs_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked at once."""
+    monkeypatch.setattr(POOL, "start", lambda job: False)
+    office = Office("memory", "async", tmp_path)
+    assert office.client().config("orders").revision == 0
+    office.close()
+
+
 def test_without_a_free_worker_it_is_refused_at_once(files: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no line to wait in."""
     monkeypatch.setattr(POOL, "start", lambda job: False)

@@ -90,6 +90,24 @@ def test_the_first_beat_is_anywhere_in_an_interval_and_the_others_are_about_one_
     assert [after - before for before, after in pairwise(beats)] == pytest.approx([between] * (len(beats) - 1), abs=0.5)
 
 
+@pytest.mark.parametrize(("chance", "looks"), [(0.0, [3.0, 6.0, 9.0, 12.0]), (0.5, [2.25, 4.5, 6.75, 9.0, 10.8])])
+def test_between_two_beats_it_is_looked_a_few_times_whether_one_is_due(
+    process: Process, chance: float, looks: list[float]
+) -> None:
+    """A quarter of an interval apart, or up to half of that earlier; the last time when one is."""
+    process.chance = chance
+    process.registry.register(instance())
+    process.passes(6.0)
+    process.registry.beat._left = 0.0
+    process.registry.beat.turn()
+    began, due = process.clock.monotonic(), []
+    for _ in looks:
+        due.append(process.chores.due - began)
+        process.clock.advance(process.chores.due - process.clock.monotonic())
+        process.chores.answered(NEVER)
+    assert due == pytest.approx(looks)
+
+
 def test_a_beat_renews_and_asks_for_all_that_is_known(process: Process) -> None:
     """In one go."""
     process.registry.register(instance())
@@ -194,6 +212,7 @@ def test_closing_takes_away_what_is_registered(process: Process) -> None:
     process.registry.register(instance())
     process.registry.close()
     assert process.registry.mine == {}
+    assert process.chores._chores == []
     process.registry.register(instance("b"))
     assert ids(process.registry.instances("orders")) == ["b"]
     assert process.passes(13.0)

@@ -138,6 +138,19 @@ def test_a_document_that_cannot_be_is_refused(office: Office, document: Any, opt
     assert client.config("orders").revision == 0
 
 
+def test_the_longest_document_is_published(plain: Office) -> None:
+    """It is as long as it may be."""
+    client = plain.client()
+    client.publish("orders", "x" * (256 * 1024))
+    assert len(client.config("orders").text) == 256 * 1024
+
+
+def test_a_layer_that_cannot_be_is_refused(office: Office) -> None:
+    """Also where it is asked for."""
+    with pytest.raises(ConfigError, match=r"config\.layer"):
+        office.client().config("orders", "no such")
+
+
 @pytest.mark.parametrize("ask", ["publish", "config"])
 def test_a_name_that_cannot_be_is_refused(office: Office, ask: str) -> None:
     """Where it is written, and where it is asked for."""

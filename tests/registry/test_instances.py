@@ -44,6 +44,16 @@ def test_who_deregisters_is_gone_at_once(office: Office) -> None:
     assert list(reader.instances("orders")) == []
 
 
+def test_all_who_are_registered_here_go_at_once(office: Office) -> None:
+    """Where nobody is named."""
+    leaving, reader = office.client(), office.client()
+    for key in "abc":
+        leaving.register(instance(key))
+    assert ids(reader.instances("orders")) == ["a", "b", "c"]
+    leaving.deregister()
+    assert ids(reader.instances("orders")) == []
+
+
 def test_whoever_is_not_heard_of_for_a_lease_is_gone(office: Office) -> None:
     """One of several: that is believed at once."""
     silent, loud, reader = office.client(), office.client(), office.client()
@@ -126,9 +136,17 @@ def test_who_is_draining_says_so(office: Office) -> None:
 def test_an_instance_without_an_id_gets_one(office: Office) -> None:
     """Two of the same process get two."""
     client = office.client()
-    ids = {client.register(instance("")).id for _ in range(2)}
-    assert len(ids) == 2
-    assert {one.id for one in client.instances("orders")} == ids
+    said = {one.id: one for one in (client.register(instance("")) for _ in range(2))}
+    assert len(said) == 2
+    assert {one.id: one for one in client.instances("orders")} == said
+    assert {one.started for one in said.values()} == {office.clock.wall()}
+
+
+def test_who_says_when_he_began_is_believed(office: Office) -> None:
+    """Also where he is registered later."""
+    client = office.client()
+    assert client.register(instance(started=7.0)).started == 7.0
+    assert client.instances("orders")[0].started == 7.0
 
 
 @pytest.mark.parametrize(
@@ -149,6 +167,18 @@ def test_they_are_told_apart_by_what_they_say(office: Office, wanted: dict[str, 
     client.register(instance("b", version="v2", labels={"zone": "a"}))
     client.register(instance("c", version="v2", labels={"zone": "b"}, colour="blue"))
     assert ids(client.instances("orders", **wanted)) == found
+
+
+def test_who_comes_back_is_no_longer_known_to_have_left(office: Office) -> None:
+    """Where he is not heard of afterwards, he may be there all the same."""
+    client, reader = office.client(), office.client()
+    said = client.register(instance())
+    client.deregister()
+    client.register(said)
+    assert ids(reader.instances("orders")) == ["a"]
+    client.plain.mine.clear()
+    office.clock.advance(TTL)
+    assert reader.instances("orders").suspects == {"a"}
 
 
 def test_services_and_environments_are_kept_apart(office: Office) -> None:

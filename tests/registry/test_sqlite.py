@@ -290,3 +290,26 @@ def test_what_nobody_holds_any_more_is_closed(tmp_path: Path) -> None:
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
+
+
+def test_a_list_is_that_of_one_moment(files: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes while it is being read is in the next one."""
+    client, other = files.client(), files.client()
+    client.register(instance("a"))
+    known, moments = client.instances("orders"), iter(range(100))
+    backend: Any = client.plain.backend
+    real = backend._clock
+
+    class Meanwhile:
+        """The second time that the list asks what time it is, it is half read."""
+
+        def wall(self) -> float:
+            if next(moments) == 1:
+                other.register(instance("b"))
+            return float(real.wall())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "_clock", Meanwhile())
+        listing = backend.listed("orders", None)
+    assert (listing.revision, set(listing.instances)) == (known.revision, {"a"})
+    assert ids(client.instances("orders")) == ["a", "b"]

@@ -25,7 +25,7 @@ class Watching:
     def __init__(self, *keys: str) -> None:
         self.view = View("orders", TTL)
         self.skipped: list[tuple[str, str, int]] = []
-        self.now = 0.0
+        self.now = 100.0
         if keys:
             self.answer(listing(1, *keys))
 
@@ -59,7 +59,7 @@ def test_what_was_known_stays_while_nobody_answers() -> None:
     watching.view.failed()
     assert (watching.sure, watching.view.found.stale, watching.view.known) == (["a", "b"], True, 1)
     watching.answer(None, after=1000.0)
-    assert (watching.sure, watching.view.found.stale, watching.view.found.checked) == (["a", "b"], False, 1000.0)
+    assert (watching.sure, watching.view.found.stale, watching.view.found.checked) == (["a", "b"], False, 1100.0)
 
 
 def test_the_first_list_of_an_engine_that_has_begun_anew_is_not_believed_at_once() -> None:
@@ -175,7 +175,7 @@ def test_an_answer_that_nothing_has_changed_is_not_another_list() -> None:
     watching = Watching("a", "b")
     watching.answer(None, after=1.0)
     found = watching.view.found
-    assert (found.revision, found.checked, watching.sure) == (1, 1.0, ["a", "b"])
+    assert (found.revision, found.checked, watching.sure) == (1, 101.0, ["a", "b"])
 
 
 def test_endpoints_have_revisions() -> None:

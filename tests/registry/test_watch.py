@@ -38,11 +38,15 @@ def test_a_watch_goes_on_where_another_one_has_ended(office: Office) -> None:
 
 
 def test_a_watch_ends_when_nothing_has_changed_for_too_long(office: Office) -> None:
-    """Counted from the last change."""
-    client = office.client()
-    client.register(instance())
-    assert len(client.watched(9, timeout=3.0, every=1.0)) == 1
-    assert office.clock.monotonic() == 3.0
+    """Counted from the last change: a lease has run out after two seconds."""
+    client, reader = office.client(), office.client()
+    for key in "abc":
+        client.register(instance(key))
+    office.clock.advance(TTL - 2)
+    client.plain.mine.pop(("orders", "a"))
+    client.renew()
+    assert [ids(found) for found in reader.watched(9, timeout=3.0, every=1.0)] == [["a", "b", "c"], ["b", "c"]]
+    assert office.clock.monotonic() == TTL + 3.0
 
 
 def test_nothing_is_shown_before_there_is_an_answer(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

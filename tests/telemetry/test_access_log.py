@@ -112,6 +112,18 @@ def test_it_can_be_off(monkeypatch: pytest.MonkeyPatch, captured: list[Any], cap
     assert (captured, capsys.readouterr().out) == ([], "")
 
 
+@pytest.mark.parametrize(("word", "meter", "silent"), [("off", None, True), ("off", print, False), ("json", None, False)])
+def test_it_is_silent_where_nobody_writes_and_nobody_counts(
+    word: str, meter: Any, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ways in have nothing to find out then; who counts may come and go."""
+    monkeypatch.setenv("SVCGOV_LOG", word)
+    log = AccessLog(ManualClock())
+    assert log.silent is (word == "off")
+    log.meter = meter
+    assert log.silent is silent
+
+
 def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the log is made, which is when the handler is decorated."""
     monkeypatch.setenv("SVCGOV_LOG", "xml")
@@ -128,6 +140,7 @@ def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"status": 500}, "error", "failed"),
         ({"error": LookupError()}, "error", "raised"),
         ({"error": KeyboardInterrupt()}, "error", "raised"),
+        ({"error": LookupError(), "late": True}, "error", "raised"),
         ({"error": CircuitOpenError("payments", "open", 1.0)}, "warning", "refused"),
     ],
 )

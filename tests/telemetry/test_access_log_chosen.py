@@ -113,6 +113,7 @@ def test_the_trace_decides_as_it_does_for_the_sampler_of_opentelemetry(
     monkeypatch.setenv("SVCGOV_LOG_SAMPLE", "0.25")
     log, sampler = AccessLog(clock), TraceIdRatioBased(0.25)
     numbers = [(number * 0x9E3779B97F4A7C15) % (1 << 128) or 1 for number in range(400)]
+    numbers += [1 << 100 | 1 << 62, (1 << 100 | 1 << 62) - 1]  # where a quarter ends
     for number in numbers:
         written(log, Invocation(trace=Trace(trace_id=f"{number:032x}", span_id="1" * 16)))
     sampled = [number for number in numbers if sampler.should_sample(None, number, "").decision is not Decision.DROP]
@@ -125,9 +126,19 @@ def test_what_is_left_out_is_counted_all_the_same(out: Out, clock: ManualClock, 
     monkeypatch.setenv("SVCGOV_LOG_SAMPLE", "0")
     counted: list[Any] = []
     log = AccessLog(clock)
-    log.meter = lambda invocation, **how: counted.append(how["outcome"])
-    written(log, Invocation(trace=REST))
-    assert (counted, lines(out)) == (["ok"], [])
+    log.meter = lambda invocation, **how: counted.append(how)
+    written(log, Invocation(trace=REST), operation="orders", status=200, path="/")
+    assert counted == [{"operation": "orders", "outcome": "ok", "status": 200, "took": 0.25, "late": False}]
+    assert lines(out) == []
+
+
+def test_a_record_is_not_counted_again(out: Out, clock: ManualClock) -> None:
+    """It is a part of the call that has brought it."""
+    counted: list[Any] = []
+    log = AccessLog(clock)
+    log.meter = lambda invocation, **how: counted.append(how)
+    written(log, record="r1", **KINDS["raised"])
+    assert (counted, [line["record"] for line in lines(out)]) == ([], ["r1"])
 
 
 @pytest.mark.parametrize(

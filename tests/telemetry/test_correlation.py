@@ -206,3 +206,8 @@ def test_structlog_takes_it_as_a_processor() -> None:
 
     served("sync", body)
     assert (told[0]["service"], told[0]["version"], told[0]["event"]) == ("mine", "7", "found")
+
+
+def test_an_event_may_be_no_text() -> None:
+    """structlog takes anything."""
+    assert correlate(None, "info", {"event": 42}) == {"event": 42}

@@ -4,69 +4,23 @@ from __future__ import annotations
 
 import json
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from svcgov import Governor, current, facts, listen
-from svcgov._core._context import ATTEMPT, INVOCATION, Invocation, Trace
+from svcgov._core._context import ATTEMPT, INVOCATION
 from svcgov._core._listeners import PROCESS
 from svcgov.errors import CircuitOpenError, RateLimitedError
 from svcgov.facts import BudgetEmptied, CallRefused, CircuitChanged, RetryEnded, RetryScheduled, TimedOut
 from svcgov.telemetry.access_log import AccessLog
-from svcgov.telemetry.fact_log import BURST, INTERVAL, MOST, TOLD
+from svcgov.telemetry.fact_log import TOLD
 from svcgov.testing import ManualClock
 
-from .counting import identity
+from .writing import HERE, IDS, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-HERE = Invocation(
-    platform="lambda",
-    service="shop",
-    version="7",
-    colour="blue",
-    request_id="r1",
-    trace=Trace(trace_id="a" * 32, span_id="b" * 16),
-)
-IDS = {"trace_id": "a" * 32, "span_id": "b" * 16, "request_id": "r1", "service": "shop", "version": "7", "colour": "blue"}
-
-
-class Written:
-    """A log, and what has been written into it."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.clock = ManualClock()
-        self.log = AccessLog(self.clock)
-        self.log.listen(identity())
-        self._capsys = capsys
-
-    def refused(self, policy: str = "pool", reason: str = "full", **more: Any) -> None:
-        """A policy has refused a call."""
-        PROCESS.tell(CallRefused(**{"policy": policy, "at": 0.0, "kind": "bulkhead", "reason": reason, **more}))
-
-    def changed(self, before: str, after: str, **more: Any) -> None:
-        """A circuit has changed."""
-        known = {"policy": "payments", "at": 0.0, "cause": "failure_rate", "calls": 20, "failed": 11, **more}
-        PROCESS.tell(CircuitChanged(before=before, after=after, **known))
-
-    def call(self) -> None:
-        """A call has ended."""
-        self.log.call(HERE, error=None, took=0.1, late=False)
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of facts since this was asked last."""
-        found = [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
-        return [line for line in found if line["event"] != "svcgov.call"]
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Written:
-    """A log that can be read here."""
-    monkeypatch.setenv("SVCGOV_LOG", "json")
-    return Written(capsys)
-
 
 # -- what a line says -------------------------------------------------------------------------------------------------
 
@@ -164,6 +118,7 @@ def test_what_is_too_mild_is_not_written(
     """A further attempt is told to who looks for faults only."""
     again = RetryScheduled(policy="again", at=0.0, attempt=1, delay=0.5, error="TimeoutError: hunter2")
     PROCESS.tell(again)
+    written.call()
     assert written.lines() == []
     PROCESS._ears = ()
     monkeypatch.setenv("SVCGOV_LOG_LEVEL", "debug")
@@ -186,140 +141,6 @@ def test_every_fact_has_its_level(written: Written) -> None:
     (line,) = written.lines()
     assert list(line)[1:] == ["level", "event", "service", "version", "policy"]
     assert (line["level"], line["event"]) == ("info", "svcgov.order_lost")
-
-
-# -- a storm ----------------------------------------------------------------------------------------------------------
-
-
-def test_of_a_storm_the_first_is_written_and_then_how_many(written: Written) -> None:
-    """By the first fact after a minute, which has its own ids and is counted too."""
-    for _ in range(10_000):
-        written.refused()
-    assert [line.get("count") for line in written.lines()] == [None]
-    written.clock.advance(INTERVAL - 0.1)
-    written.refused()
-    assert written.lines() == []
-    written.clock.advance(0.1)
-    written.refused()
-    assert [line["count"] for line in written.lines()] == [10_001]
-    written.clock.advance(INTERVAL)
-    written.refused()
-    assert [line.get("count") for line in written.lines()] == [None]
-
-
-def test_the_end_of_a_storm_is_told_by_the_next_call(written: Written) -> None:
-    """Nobody refuses anything any more, so no fact would; what had its line already is not told again."""
-    written.refused("pool")
-    written.refused("pool")
-    written.refused("other")
-    written.clock.advance(INTERVAL - 0.1)
-    written.call()
-    assert len(written.lines()) == 2
-    written.clock.advance(0.1)
-    written.call()
-    written.call()
-    (line,) = written.lines()
-    assert list(line.items())[1:] == list(
-        {
-            "level": "warning",
-            "event": "svcgov.call_refused",
-            "service": "shop",
-            "version": "7",
-            "policy": "pool",
-            "kind": "bulkhead",
-            "reason": "full",
-            "count": 1,
-        }.items()
-    )
-
-
-def test_one_storm_does_not_hide_another(written: Written) -> None:
-    """Another policy, another reason, another event."""
-    for _ in range(3):
-        written.refused("pool", "full")
-        written.refused("pool", "queue_full")
-        written.refused("orders", "full")
-        PROCESS.tell(TimedOut(policy="pool", at=0.0, seconds=1.0, late=True))
-    assert [(line["event"], line["policy"], line.get("reason")) for line in written.lines()] == [
-        ("svcgov.call_refused", "pool", "full"),
-        ("svcgov.call_refused", "pool", "queue_full"),
-        ("svcgov.call_refused", "orders", "full"),
-        ("svcgov.timed_out", "pool", None),
-    ]
-
-
-def test_every_change_of_a_circuit_is_written(written: Written) -> None:
-    """But for a breaker with ten thousand keys, all of which open."""
-    for _ in range(BURST):
-        written.changed("closed", "open")
-        written.changed("open", "half-open")
-    assert len(written.lines()) == 2 * BURST
-    for _ in range(10_000):
-        written.changed("closed", "open")
-    assert written.lines() == []
-    written.clock.advance(INTERVAL)
-    written.call()
-    assert [line["count"] for line in written.lines()] == [10_000]
-
-
-def test_policies_without_end_are_no_lines_without_end(written: Written) -> None:
-    """Where more are told apart than there is room for, the rest is one."""
-    for number in range(3 * MOST):
-        written.refused(f"p{number}")
-    lines = written.lines()
-    assert len(lines) == MOST + 1
-    written.clock.advance(INTERVAL)
-    written.call()
-    (line,) = written.lines()
-    assert (line["policy"], line["count"]) == ("other", 2 * MOST - 1)
-
-
-def test_what_is_over_makes_room(written: Written) -> None:
-    """Of what was told apart a minute ago nothing is left to tell."""
-    for number in range(MOST):
-        written.refused(f"p{number}")
-    written.clock.advance(INTERVAL)
-    written.refused("new")
-    assert [line["policy"] for line in written.lines()][-1] == "new"
-
-
-def test_a_fact_may_come_while_counts_are_told(written: Written) -> None:
-    """By the collector, which ends a call that was thrown away, on the very thread; it is counted with the others."""
-    written.refused()
-    written.refused()
-    log = written.log._facts
-    assert log is not None
-
-    class Collected(dict[Any, Any]):
-        """It is copied while the collector runs."""
-
-        def copy(self) -> dict[Any, Any]:
-            written.refused("thrown-away")
-            return dict(self)
-
-    log._same = Collected(log._same)
-    written.clock.advance(INTERVAL)
-    log.turn()
-    assert [(line["policy"], line.get("count")) for line in written.lines()] == [
-        ("pool", None),
-        ("thrown-away", None),
-        ("pool", 1),
-    ]
-
-
-def test_a_child_does_not_tell_what_its_parent_counts(written: Written) -> None:
-    """Which does that itself."""
-    written.refused()
-    written.refused()
-    log = written.log._facts
-    assert log is not None
-    log._lock.acquire()
-    log.forked()
-    written.clock.advance(INTERVAL)
-    written.call()
-    assert len(written.lines()) == 1
-    written.refused()
-    assert [line.get("count") for line in written.lines()] == [None]
 
 
 # -- who listens ------------------------------------------------------------------------------------------------------

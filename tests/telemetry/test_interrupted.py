@@ -138,7 +138,23 @@ def test_a_generator_that_ends_in_the_middle_ends_its_span_with_the_next_one(tol
     begun().close()
     first, second = told.of("INTERNAL")
     assert (dict(first.attributes or {}), dict(second.attributes or {})) == ({"svcgov.outcome": "left"},) * 2
-    assert first.end_time < second.start_time  # type: ignore[operator]  # both have ended
+    assert first.start_time < first.end_time < second.start_time  # type: ignore[operator]  # both have ended
+
+
+def test_a_call_in_the_middle_of_the_sdk_s_work_ends_its_span_itself(told: Told) -> None:
+    """As where a processor of somebody's is governed: no collector has come in, and no lock is held."""
+    traces.begin()
+    Amid(told).run(bulkhead(1)(dict))
+    assert told.kinds == ["INTERNAL"]
+
+
+def test_ends_that_nothing_comes_after_take_no_room_without_end(told: Told) -> None:
+    """Of more than a thousand that wait the oldest are lost."""
+    traces.begin()
+    made = [begun() for _ in range(1001)]
+    Amid(told).run(lambda: [one.close() for one in made])
+    begun().close()
+    assert len(told.spans) == 1001
 
 
 def test_a_forked_process_does_not_end_the_spans_of_its_parent(told: Told) -> None:

@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind
 
 from _worlds import in_threads
 from svcgov import bulkhead, circuit_breaker
@@ -60,6 +62,32 @@ def test_each_duration_is_recorded_by_what_is_known_of_the_call(metered: Metered
     }
     assert metered.points(FAAS, "trigger", "outcome") == {("sqs", "ok"): 1}
     assert metered.points(CLIENT, "server.address", "http.response.status_code", "outcome") == {("payments", 503, "failed"): 1}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "opted", "counted"),
+    [
+        (("opentelemetry.instrumentation.asgi", SpanKind.SERVER), "http", {CLIENT}),
+        (("opentelemetry.instrumentation.httpx", SpanKind.CLIENT), "http/dup", {SERVER}),
+        (("opentelemetry.instrumentation.asgi", SpanKind.SERVER), "", {SERVER, CLIENT}),
+        (("opentelemetry.instrumentation.asgi", SpanKind.CONSUMER), "http", {SERVER, CLIENT}),
+        (("shop", SpanKind.SERVER), "http", {SERVER, CLIENT}),
+    ],
+)
+def test_what_an_instrumentation_tells_is_not_told_again(
+    theirs: tuple[str, SpanKind], opted: str, counted: set[str], metered: Metered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands around the call, and has metrics by the same names where it was asked for these."""
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opted)
+    counting = told()
+    by, kind = theirs
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(by)
+    with tracer.start_as_current_span("theirs", kind=kind):
+        counting.call(trigger="http", method="GET")
+        counting.attempt()
+        counting.call(trigger="sqs")
+    assert {SERVER, CLIENT, FAAS} & set(metered.metrics()) == {*counted, FAAS}
+    assert sum(counting.counts("kind").values()) == 3
 
 
 def test_what_was_left_to_a_deadline_and_what_the_process_has_measured_are_recorded_too(metered: Metered) -> None:

@@ -15,7 +15,10 @@ from svcgov import governor as governors
 from svcgov._core._listeners import PROCESS
 from svcgov._core._meters import METERS
 from svcgov.errors import ConfigError
+from svcgov.telemetry.outputs import Outputs
 from svcgov.testing import ManualClock
+
+from .counting import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +102,21 @@ def test_a_forked_process_counts_although_its_parent_was_about_to(monkeypatch: p
     governor = Governor(service="shop")
     governor.govern(httpx2.Client())
     assert METERS.each == (recorder_of(governor).attempted,)
+
+
+def test_pages_show_examples_and_pauses() -> None:
+    """From when they are mounted: before, nobody would see what is kept and watched for them."""
+    outputs = Outputs(identity(), ManualClock(), "")
+    assert (outputs.recorder.shows, outputs.recorder.runtime.watching, outputs.recorder.teller) == (False, False, None)
+    outputs.pages("/-")
+    assert (outputs.recorder.shows, outputs.recorder.runtime.watching) == (True, True)
+
+
+@pytest.mark.extras
+def test_a_provider_is_told_durations_and_pauses() -> None:
+    """Examples it makes itself."""
+    recorder = Outputs(identity(), ManualClock(), "otel").recorder
+    assert (recorder.shows, recorder.runtime.watching, recorder.teller is None) == (False, True, False)
 
 
 def test_what_is_off_is_not_even_loaded() -> None:

@@ -6,10 +6,12 @@ import gc
 import sys
 import threading
 import tracemalloc
+from contextvars import copy_context
 
 import pytest
 
 from svcgov import bulkhead, circuit_breaker, listen, retry
+from svcgov._core._context import INVOCATION, Invocation
 from svcgov._core._listeners import PROCESS
 from svcgov._core._live import forked
 from svcgov._core._meters import METERS
@@ -18,6 +20,7 @@ from svcgov.facts import BudgetEmptied, CallRefused, CircuitChanged, Fact, Retry
 from svcgov.telemetry._series import LABELS
 from svcgov.telemetry._span_words import method_of
 from svcgov.telemetry.recorder import MOST, Recorder
+from svcgov.telemetry.runtime import LAG
 
 from .counting import Counting, identity
 
@@ -102,9 +105,41 @@ def test_a_reading_stays_as_it_was(counting: Counting) -> None:
     counting.call()
     (before,) = counting.recorder.series()
     said = before.snapshot()
+    lag = counting.recorder.own(LAG)
     counting.clock.advance(10)
     counting.call(late=True)
-    assert before.snapshot() == said
+    counting.recorder.timed(LAG, 0.5)
+    assert (before.snapshot(), lag.count, counting.recorder.own(LAG).count) == (said, 0, 1)
+
+
+def test_what_was_left_to_a_deadline_is_counted_where_there_is_one(counting: Counting) -> None:
+    """In seconds; after it nothing was left."""
+    counting.call()
+    (one,) = counting.recorder.series()
+    assert one.left is None
+    for more in (3.0, -2.0):
+        counting.call(deadline=counting.clock.monotonic() + more)
+    (one,) = counting.recorder.series()
+    assert one.left is not None
+    counting.call(deadline=counting.clock.monotonic() + 5.0)
+    assert (one.left.count, one.left.total) == (2, 3.0)
+
+
+def test_an_attempt_has_the_colour_of_the_call_that_it_is_made_in(counting: Counting) -> None:
+    """And is never late: the call is."""
+    here = copy_context()
+    here.run(INVOCATION.set, Invocation(colour="blue"))
+    here.run(counting.attempt, method="BREW")
+    counting.attempt(method="")
+    assert counting.counts("colour", "method") == {("blue", "_OTHER"): 1, ("", ""): 1}
+    assert [one.late for one in counting.recorder.series()] == [0, 0]
+
+
+@pytest.mark.parametrize(("status", "label"), [(99, ""), (100, "100"), (599, "599"), (600, "")])
+def test_a_status_is_a_label_where_it_is_one(counting: Counting, status: int, label: str) -> None:
+    """A number that HTTP has."""
+    counting.call(status=status)
+    assert counting.counts("status", "colour") == {(label, ""): 1}
 
 
 def test_facts_are_counted_by_policy_and_by_what_they_say(counting: Counting) -> None:
@@ -144,12 +179,12 @@ def test_more_values_than_there_is_room_for_are_counted_as_other() -> None:
         counting.call(operation=f"{number}", colour="blue")
         counting.attempt(peer=f"{number}", status=500)
     counting.call(operation="0", colour="blue")
-    assert counting.counts("direction", "operation", "peer", "colour", "outcome") == {
-        ("in", "0", "", "blue", "ok"): 2,
-        ("out", "GET", "0", "", "failed"): 1,
-        ("in", "1", "", "blue", "ok"): 1,
-        ("out", "other", "other", "other", "failed"): 9,
-        ("in", "other", "", "other", "ok"): 8,
+    assert counting.counts("direction", "kind", "operation", "peer", "colour", "outcome") == {
+        ("in", "direct", "0", "", "blue", "ok"): 2,
+        ("out", "http", "GET", "0", "", "failed"): 1,
+        ("in", "direct", "1", "", "blue", "ok"): 1,
+        ("out", "http", "other", "other", "other", "failed"): 9,
+        ("in", "other", "other", "", "other", "ok"): 8,
     }
     assert counting.recorder.overflowed == 17
 
@@ -157,10 +192,10 @@ def test_more_values_than_there_is_room_for_are_counted_as_other() -> None:
 def test_more_policies_than_there_is_room_for_are_counted_as_other() -> None:
     """Their reasons stay."""
     counting = Counting(most=2)
-    for number in range(5):
+    for number in (0, 1, 2, 3, 4, 0):
         counting.recorder.heard(CallRefused(policy=f"{number}", at=0.0, kind="bulkhead", reason="full"))
     assert counting.recorder.facts(CallRefused) == {
-        ("0", "bulkhead", "full", "false"): 1,
+        ("0", "bulkhead", "full", "false"): 2,
         ("1", "bulkhead", "full", "false"): 1,
         ("other", "bulkhead", "full", "false"): 3,
     }
@@ -170,11 +205,11 @@ def test_more_policies_than_there_is_room_for_are_counted_as_other() -> None:
 def test_what_facts_say_is_bounded_too() -> None:
     """A policy of the author's may give a reason for each call."""
     counting = Counting(most=2)
-    for number in range(500):
+    for number in (*range(500), 201):
         counting.recorder.heard(CallRefused(policy="p", at=0.0, kind="own", reason=f"{number}"))
     facts = counting.recorder.facts(CallRefused)
-    assert facts["other", "other", "other", "other"] == 298
-    assert (sum(facts.values()), len(facts)) == (500, 203)
+    assert (facts["other", "own", "201", "false"], facts["other", "other", "other", "other"]) == (2, 298)
+    assert (sum(facts.values()), len(facts)) == (501, 203)
 
 
 def test_any_number_of_values_takes_no_more_room() -> None:
@@ -273,7 +308,9 @@ def test_once_stopped_it_is_told_nothing_more() -> None:
 
 def test_a_forked_process_counts_on(counting: Counting) -> None:
     """Although a thread of its parent's held the lock."""
-    counting.recorder._lock.acquire()
+    holder = threading.Thread(target=counting.recorder._lock.acquire)
+    holder.start()
+    holder.join()
     forked()
     counting.call()
     assert counting.counts("outcome") == {"ok": 1}

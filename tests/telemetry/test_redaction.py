@@ -151,6 +151,18 @@ def test_fields_are_left_out_by_their_names() -> None:
     }
 
 
+def test_names_that_are_no_text_are_no_secrets() -> None:
+    """A table by numbers is shown as it is."""
+    assert event(table={1: "a", None: {"token": "hunter2"}})["table"] == {1: "a", None: {"token": "[redacted]"}}
+
+
+def test_two_values_are_a_name_and_its_value_in_a_row_alone() -> None:
+    """A set has no first one; and what is no name is looked through once."""
+    assert event(kinds={"token", "password"})["kinds"] == {"token", "password"}
+    rows = [[0] * 4_000, [0] * 4_000]
+    assert event(rows=rows)["rows"] == rows
+
+
 def test_what_the_author_holds_is_not_changed() -> None:
     """It is still in use."""
     request = {"headers": {"cookie": SECRET}}

@@ -51,8 +51,10 @@ def told_by(told: Told) -> list[str]:
     return [name for name, _ in events(told.one("INTERNAL"))]
 
 
-def test_a_governed_call_is_a_span_by_the_name_of_its_pipeline(world: World, told: Told) -> None:
-    """It says how it ended, and is current inside."""
+def test_a_governed_call_is_a_span_by_the_name_of_its_pipeline(
+    world: World, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how it ended, and is current inside; nothing goes wrong with it."""
     seen: list[Any] = []
     call = world.governed(
         Pipeline(again(world), name="payments"), lambda *_: seen.append(ids(trace.get_current_span())), "charged"
@@ -62,6 +64,7 @@ def test_a_governed_call_is_a_span_by_the_name_of_its_pipeline(world: World, tol
     assert (span.name, said(span), failed(span), events(span)) == ("payments", {"svcgov.outcome": "ok"}, False, [])
     assert seen == [ids(span)]
     assert not trace.get_current_span().get_span_context().is_valid
+    assert capsys.readouterr().err == ""
 
 
 def test_each_retry_is_an_event_and_the_end_another(world: World, told: Told) -> None:
@@ -244,7 +247,7 @@ def test_what_happens_in_a_block_is_an_event_on_the_span_around_it(told: Told) -
     assert told_by(told) == ["svcgov.call_refused"]
 
 
-def test_a_cancelled_call_ends_its_span_and_leaves_the_context(told: Told) -> None:
+def test_a_cancelled_call_ends_its_span_and_leaves_the_context(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     """It is nobody's failure."""
 
     async def hang() -> None:
@@ -262,6 +265,7 @@ def test_a_cancelled_call_ends_its_span_and_leaves_the_context(told: Told) -> No
     assert asyncio.run(run()) is False
     span = told.one("INTERNAL")
     assert (said(span), failed(span)) == ({"svcgov.outcome": "left"}, False)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_coroutine_that_is_thrown_away_ends_its_span(told: Told) -> None:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 import svcgov
 from outbound.plain import CLIENTS, Wire
 from svcgov import Governor, bulkhead, retry
+from svcgov._core._listeners import PROCESS
 from svcgov._core._spans import SPANS
 from svcgov.telemetry import traces
 from svcgov.testing import LambdaContext
@@ -133,6 +134,7 @@ def test_another_provider_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     second = Told(monkeypatch)
     handler({}, LambdaContext())
     assert first.kinds == second.kinds == ["INTERNAL", "SERVER"]
+    assert len([ear for ear, _ in PROCESS._ears if isinstance(getattr(ear, "__self__", None), traces.Traces)]) == 1
 
 
 def test_an_event_that_cannot_be_noted_changes_no_call(told: Told, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,6 @@ class Plan:
         self.held: list[tuple[Pipeline, tuple[Policy, ...]]] = []
         self.made: dict[tuple[str, str], Policy] = {}  # what only the document has, by name and slot
         self.errors: list[ConfigError] = []
-        self.seen: set[int] = set()
         self.gone: set[int] = set()  # what another one takes the place of
 
     @property
@@ -64,10 +63,8 @@ class Binding:
         for name, pipeline in NAMES.pipelines(self.scope):
             self._pipeline(plan, effective, name, pipeline)
         for (scope, kind, name), thing in NAMES.each():
-            if scope == self.scope:
-                plan.seen.add(id(thing))
-                if kind in SLOTS and id(thing) not in plan.gone:
-                    self._say(plan, effective, thing, name, kind)
+            if scope == self.scope and kind in SLOTS and id(thing) not in plan.gone:
+                self._say(plan, effective, thing, name, kind)
         self._changes(plan, effective)
         return plan
 
@@ -79,19 +76,13 @@ class Binding:
         elif kind in SLOTS:
             plan.said[thing] = {}, ("policies", name, kind)
         for policy in plan.said:
-            for other, pipeline in NAMES.pipelines(self.scope) if kind != PIPELINE or policy in thing.own else ():
+            for other, pipeline in NAMES.pipelines(self.scope):
                 if policy in pipeline.own:
                     self._say_own(plan, effective, other, pipeline, policy)
-            if policy.name is not None and NAMES.find(self.scope, policy.kind, policy.name) in (policy, None):
+            if policy.name is not None and NAMES.find(self.scope, policy.kind, policy.name) is policy:
                 self._say(plan, effective, policy, policy.name, policy.kind)
         self._changes(plan, effective)
         return plan
-
-    def late(self, plan: Plan) -> list[tuple[str, str, Any]]:
-        """What has got its name since *plan* was made."""
-        named = [(PIPELINE, name, pipeline) for name, pipeline in NAMES.pipelines(self.scope)]
-        named += [(kind, name, thing) for (scope, kind, name), thing in NAMES.each() if scope == self.scope]
-        return [one for one in named if id(one[2]) not in plan.seen]
 
     def carry_out(self, plan: Plan) -> None:
         """Change what *plan* says."""
@@ -107,7 +98,6 @@ class Binding:
     # -- what is said of whom ----------------------------------------------------------------------------------------
 
     def _pipeline(self, plan: Plan, effective: Effective, name: str, pipeline: Pipeline) -> None:
-        plan.seen.add(id(pipeline))
         table = effective.policies().get(name, {})
         own = slots_of(pipeline.own)
         for policy in pipeline.own:

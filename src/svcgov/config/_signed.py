@@ -55,7 +55,6 @@ class DocumentKeys:
         Raises:
             ConfigError: for what is no envelope, or is not signed by a key of ours for this place.
         """
-        import json
         from hmac import compare_digest
 
         from ._formats import parsed
@@ -68,7 +67,7 @@ class DocumentKeys:
             raise ConfigError(raw.place, "none", 'a signed document: {"rev": 7, "payload": "...", "sig": "...", "kid": "..."}')
         key = self._keys.get(str(fields.get("kid")))
         if key is None:
-            raise ConfigError(raw.place, json.dumps(fields.get("kid"))[:40], f"a signature by one of {', '.join(self._keys)}")
+            raise ConfigError(raw.place, fields.get("kid"), f"a signature by one of {', '.join(self._keys)}")
         wanted = _signature(key, (stage, service, raw.layer, str(revision), payload))
         if not compare_digest(wanted.encode(), _bytes(str(fields.get("sig")))):
             raise ConfigError(raw.place, "another", f"a signature for stage {stage!r}, service {service!r}, layer {raw.layer}")

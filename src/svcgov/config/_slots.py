@@ -78,7 +78,7 @@ def resolved(setting: str, value: Any, path: str) -> Any:
 
 
 def _one(value: Any, path: str) -> Any:
-    if not isinstance(value, str) or value in WORDS or not nameable(value):
+    if value in WORDS or not nameable(value):
         return value
     near = near_miss(value, WORDS)
     if near:

@@ -21,7 +21,6 @@ from .._process import configure, standing
 from ..errors import ConfigError
 from ..facts import DocumentApplied, DocumentRefused
 from ._bind import Binding
-from ._formats import parsed
 from .document import document_of
 from .merge import NOTHING, REMOTE, merged
 from .sources import Raw
@@ -127,7 +126,7 @@ class Documents:
         """Follow *sources* no more; to *close* is to take back all that is in force, and to bind nothing more."""
         self.sources = tuple(one for one in self.sources if one not in sources)
         if close:
-            for layer in list(self._documents):
+            for layer in self._documents:
                 self.apply(Raw(layer=layer, place="nowhere", data={}, revision="none"))
             NAMES.binders.pop(self.scope, None)
 
@@ -171,8 +170,7 @@ class Documents:
         found = raw
         try:
             raw = self._opened(raw)
-            data = parsed(raw.data, raw.form, raw.place) if isinstance(raw.data, bytes) else raw.data
-            document, errors = document_of(data)
+            document, errors = document_of(raw.said())
             errors = errors or self._belongs(document)
         except ConfigError as error:
             errors = [error]
@@ -180,21 +178,20 @@ class Documents:
             return self._noted(raw.layer, raw.revision, *errors)
         documents = {**self._documents, raw.layer: document}
         effective = merged(documents, self._labels())
+        NAMES.binders[self.scope] = self  # what gets its name from now on is bound when this is done
         plan = self._binding.plan(effective)
         if plan.errors:
             return self._noted(raw.layer, raw.revision, *plan.errors)
-        self._documents, self.effective = documents, effective
+        self._documents, self.effective, changed = documents, effective, plan.changed
         self._binding.carry_out(plan)
         self._configure(effective.values.get("process", {}))
-        NAMES.binders[self.scope] = self
-        self._named += self._binding.late(plan)
         self.revisions[raw.layer] = raw.revision
         if raw.number is not None:
             self._newest[raw.layer] = raw.number
         self.refused.pop(raw.layer, None)
         if self.kept is not None and raw.layer in REMOTE and isinstance(found.data, bytes):
             self.kept.keep(found)
-        return Applied(layer=raw.layer, revision=raw.revision, changed=plan.changed)
+        return Applied(layer=raw.layer, revision=raw.revision, changed=changed)
 
     def bind(self, kind: str, name: str, thing: Any) -> None:
         """*thing* has just got its name: let it be as the documents say, unless that cannot be.
@@ -223,11 +220,12 @@ class Documents:
 
     def _configure(self, said: Mapping[str, Any]) -> None:
         """What a document says of the process holds; what it no longer says is as it was before."""
-        before = {**standing(), **self._process}
         names = {*said, *self._process}
+        if not names:
+            return
+        before = {**standing(), **self._process}
         self._process = {name: before[name] for name in said}
-        if names:
-            configure(**{name: said.get(name, before[name]) for name in names})
+        configure(**{name: said.get(name, before[name]) for name in names})
 
     def _opened(self, raw: Raw) -> Raw:
         """*raw*, out of its envelope where it has to have one, if it is no older than what has been in force."""

@@ -15,7 +15,6 @@ Rule 3: of what is replaced nothing stays: a value in the place of a table, a ta
 from __future__ import annotations
 
 from .._core._frozen import Frozen
-from ._paths import joined
 from .document import OVERLAYS
 
 TYPE_CHECKING = False
@@ -68,7 +67,7 @@ class Effective(Frozen):
 
     def leaves(self) -> list[tuple[Path, Any, Origin]]:
         """Each value, with its path and its origin."""
-        return [(path, value, self._of(path)) for path, value in _leaves(self.values, ())]
+        return [(path, value, self._of(path)) for path, value in leaves(self.values, ())]
 
 
 NOTHING = Effective(values={}, origins={})
@@ -87,7 +86,7 @@ def merged(documents: Mapping[str, Document], labels: Mapping[str, str]) -> Effe
 
 def _in_order(documents: Mapping[str, Document], labels: Mapping[str, str]) -> list[tuple[str, Part]]:
     found = []
-    for layers in (REMOTE, LAYERS[3:4], LAYERS[4:]):
+    for layers in (REMOTE, ("file",), ("environment",)):
         for kind in ("base", *OVERLAYS):
             wanted = labels.get(kind, "")
             for layer in layers if wanted or kind == "base" else ():
@@ -128,17 +127,10 @@ def _lay(over: Mapping[str, Any], under: dict[str, Any], origins: dict[Path, Sou
         origins[here] = source
 
 
-def _leaves(table: Mapping[str, Any], path: Path) -> list[tuple[Path, Any]]:
+def leaves(table: Mapping[str, Any], path: Path) -> list[tuple[Path, Any]]:
+    """Each value of a *table* that stands at *path*, with its path."""
     found: list[tuple[Path, Any]] = []
     for key, value in table.items():
         here = (*path, key)
-        found += _leaves(value, here) if isinstance(value, dict) and value else [(here, value)]
+        found += leaves(value, here) if isinstance(value, dict) and value else [(here, value)]
     return found
-
-
-def shown(effective: Effective) -> list[dict[str, Any]]:
-    """Each value of what holds: ``setting``, ``value``, ``layer`` and ``written``."""
-    return [
-        {"setting": joined(path), "value": value, "layer": origin.layer, "written": origin.written}
-        for path, value, origin in effective.leaves()
-    ]

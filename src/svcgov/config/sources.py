@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from .._core._frozen import Frozen
 from ..errors import ConfigError
-from ._formats import MOST_BYTES, form_of
+from ._formats import MOST_BYTES, form_of, parsed
 from ._paths import split
 
 TYPE_CHECKING = False
@@ -53,6 +53,14 @@ class Raw(Frozen):
     form: str = ""
     revision: str
     number: int | None = None
+
+    def said(self) -> Any:
+        """What it says, not checked yet.
+
+        Raises:
+            ConfigError: for what cannot be read.
+        """
+        return parsed(self.data, self.form, self.place) if isinstance(self.data, bytes) else self.data
 
 
 def revision_of(data: bytes) -> str:

@@ -132,18 +132,18 @@ class Rounds:
 
     def __init__(self, begin: int) -> None:
         self.places: dict[Place, Place] = {}  # by what is written: a few
-        self._begin = begin  # processes that begin at once do not begin with the same one
-        self._now: tuple[Known, dict[str | None, tuple[tuple[Seat, ...], count[int]]]]  # and rounds of those, by their colours
+        self._begins = count(begin)  # processes that begin at once do not begin with the same one
+        self._now: tuple[Known, dict[str | None, tuple[tuple[Seat, ...], count[int]]], int]  # rounds by colours, where they begin
 
     def look(self, known: Known) -> None:
-        """Go by what is *known* now."""
+        """Go by what is *known* now: with each beat another one, and so another beginning, for who calls once between two."""
         now = getattr(self, "_now", None)
         if now is None or now[0] is not known:
-            self._now = known, {}
+            self._now = known, {}, next(self._begins)
 
     def choose(self, before: Seat | None) -> Seat | None:
         """The next one, for traffic of the colour that there is here; not *before*, if there is another one."""
-        known, rounds = self._now
+        known, rounds, begin = self._now
         colour = INVOCATION.get().colour
         round_of = rounds.get(colour)
         if round_of is None:
@@ -151,7 +151,7 @@ class Rounds:
                 colour = None  # a request may say any: what nobody has is not remembered
             round_of = rounds.get(colour)
         if round_of is None:
-            round_of = rounds[colour] = _in_turn(_fit(known, colour)), count(self._begin)
+            round_of = rounds[colour] = _in_turn(_fit(known, colour)), count(begin)
         seats, turns = round_of
         if not seats:
             return None

@@ -48,13 +48,13 @@ class Published:
         """
         check_name(service, "config.service")
         check_name(layer, "config.layer")
-        known = self._documents.get((service, layer))
-        answer = self._tried(lambda: (self.backend.read(service, layer, None if known is None else known.revision),))
+        known = self._documents.get((service, layer)) or Config(service=service, layer=layer)
+        answer = self._tried(lambda: (self.backend.read(service, layer, known.revision),))
         if answer is None:
-            return (known or Config(service=service, layer=layer)).replace(stale=True)
+            return known.replace(stale=True)
         if answer[0] is not None:
-            known = self._documents[service, layer] = answer[0]
-        return known or Config(service=service, layer=layer)
+            self._documents[service, layer] = answer[0]
+        return answer[0] or known
 
     def publish(
         self,

@@ -85,4 +85,4 @@ class Beat:
 
     def _next(self) -> Callable[[], None]:
         soon = self.interval / LOOKS * (1 - self._random() / 2)
-        return self._chores.add("registry beat", self.turn, every=max(0.0, min(self._left, soon)))
+        return self._chores.add("registry beat", self.turn, every=min(self._left, soon))

@@ -104,7 +104,7 @@ class Registry(Published):
         """
         if not isinstance(instance, Instance):
             raise ConfigError("register", instance, "an Instance (an Endpoint is written by put)")
-        known = _with_id(instance, started=instance.started or self.clock.wall())
+        known = instance.replace(id=instance.id or _new_id(), started=instance.started or self.clock.wall())
         _check(known, "register")
         self.mine[known.service, known.id] = known
         self.beat.begin()
@@ -173,10 +173,7 @@ class Registry(Published):
         """
         check_name(service, "instances.service")
         self.refresh(service)
-        found = self.known(service)
-        return (
-            found if (labels, version, colour) == (None, None, None) else found.of(labels=labels, version=version, colour=colour)
-        )
+        return self.known(service).of(labels=labels, version=version, colour=colour)
 
     def known(self, service: str) -> Found:
         """What was known of *service* when the registry was asked last, without asking."""
@@ -331,12 +328,10 @@ class Registry(Published):
             self.ears.tell(fact(self.moment()))
 
 
-def _with_id(instance: Instance, *, started: float) -> Instance:
-    if instance.id:
-        return instance.replace(started=started)
+def _new_id() -> str:
     from os import getpid, urandom
 
-    return instance.replace(started=started, id=f"{getpid()}-{urandom(6).hex()}")
+    return f"{getpid()}-{urandom(6).hex()}"
 
 
 def _check(record: Any, place: str) -> None:

@@ -124,9 +124,7 @@ class FactLog:
 
     def heard(self, fact: facts.Fact) -> None:
         """A policy has done something."""
-        kind = type(fact)
-        if kind not in TOLD:
-            kind = next(one for one in kind.__mro__ if one in TOLD)
+        kind = next(one for one in type(fact).__mro__ if one in TOLD)
         level, apart, more = TOLD[kind]
         if kind in CALM and CALM[kind](fact):
             level = "info"
@@ -170,7 +168,6 @@ class FactLog:
         if same is None or now - same.since >= INTERVAL:
             common = {"event": fact.event, **_fields(fact, ("policy", *apart)), **common}
             self._same[key] = Same(level, common, now, BURST - 1 if key[0] is facts.CircuitChanged else 0)
-            self._plan_locked()
             return 1 if same is None else same.count + 1
         if same.left:
             same.left -= 1

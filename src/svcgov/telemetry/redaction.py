@@ -168,7 +168,7 @@ class Redact:
     def _value(self, name: Any, given: Any, depth: int, left: list[int]) -> Any:
         if isinstance(name, bytes):
             name = name.decode("latin-1")
-        if isinstance(name, str) and name and self.secret(name) and given is not None and not isinstance(given, bool):
+        if isinstance(name, str) and self.secret(name) and given is not None and not isinstance(given, bool):
             return SHOWN
         if isinstance(given, str):
             return self.text(given)
