@@ -23,7 +23,7 @@ LAYERS = (
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
     ("governor", "_default", "_override", "_under_documents", "_under_registry", "_ways_in", "_ways_in_functions", "logs"),
-    ("__init__", "_cli_documents", "_cli_push", "_cli_registry", "cli", "agent", "testing"),
+    ("__init__", "_cli_documents", "_cli_push", "_cli_registry", "_cli_sets", "cli", "agent", "testing"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 STRANGERS = LAYERS[2] + LAYERS[4]  # parts that know nothing of the others on their floor

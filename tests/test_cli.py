@@ -39,6 +39,7 @@ def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatc
         ["config", "-", "default"],
         ["document_keys", "-", "default"],
         ["min_revision", "0", "default"],
+        ["group", "-", "default"],
         ["stage", "-", "default"],
         ["colour", "-", "default"],
         ["registry", "-", "default"],

@@ -230,7 +230,7 @@ def test_what_is_written_is_signed_where_there_are_keys(
         (["push", "--set", LIMIT, *ORDERS], 1, "--set: expected path=value"),
         (["push", "--set", "policies.stock.retry=3", *ORDERS], 1, "policies.stock.retry: expected a table of settings"),
         (["push", "no.toml", *ORDERS], 1, "no.toml: expected a file"),
-        (["push", "--set", "service=orders", "--fleet"], 1, "service: expected nothing: it is for all services"),
+        (["push", "--set", "service=orders", "--fleet"], 1, "service: expected nothing: it is for many services"),
         (["push", "--set", f"{LIMIT}=1", "--service", "no such"], 1, "--service: expected 1 to 128 letters"),
         (["push", "--set", f"{LIMIT}=1", "--service", "no-*"], 1, "there is none"),
         (["rollback", *ORDERS], 1, "--to (orders): expected an earlier revision: there is none"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from .config.document import Document
+    from .config._parts import Document
     from .config.merge import Effective
     from .config.sources import Source
 

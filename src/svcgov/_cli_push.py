@@ -4,24 +4,28 @@ Rule 1: all of it is checked, for every service that it is for, before anything 
 Rule 2: it is written over what it was made of, or not at all: nobody else's change gets lost.
 Rule 3: what is said about it is who, when and why. An older document is written anew, under a higher revision.
 Rule 4: where there are keys for documents, what is written is signed, and nothing is built on what is not.
+Rule 5: ``--for`` and ``--percent`` make a rollout of what is ``--set``: it ends by itself, and is for some of all (`_cli_sets`).
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentTypeError
 from fnmatch import fnmatchcase
 
 from ._cli_documents import changes
 from ._cli_registry import table
+from ._cli_sets import for_good, tried
 from ._core._clock import SYSTEM, utc
 from ._core._environment import text, words
 from ._core._frozen import Frozen
 from ._core._model import Config
 from ._core._names import check_name
+from ._core._schema import duration
+from .config._parts import ROLLOUT
 from .config._paths import joined
 from .config._signed import DocumentKeys
-from .config._slots import SLOTS, expanded
 from .config.document import document_of
 from .config.merge import leaves
 from .config.sources import File, Raw, settings_in
@@ -35,8 +39,9 @@ if TYPE_CHECKING:
 
     from .registry import Registry
 
-FLEET = "fleet"  # whose documents hold for all, and their layer
+FLEET, GROUP = "fleet", "group"  # whose documents hold for all, and for many, and their layers
 KEYS = "SVCGOV_DOCUMENT_KEYS"
+_lasting = duration(low=1.0)
 
 
 class Step(Frozen):
@@ -63,12 +68,15 @@ def add_to(commands: Any) -> None:
     push.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="in the document that is there; again for more"
     )
+    push.add_argument("--for", dest="lasting", metavar="TIME", help="what is --set holds for so long, such as 30m")
+    push.add_argument("--percent", type=_percent, metavar="N", help="what is --set holds for N of a hundred processes")
     rollback = commands.add_parser("rollback", help="publish an earlier document anew")
     rollback.add_argument("--to", type=int, metavar="REVISION", help="which one; else the one before")
     history = commands.add_parser("history", help="the documents that were published, by whom, and why")
     for one in (push, rollback, history):
         whose = one.add_mutually_exclusive_group(required=True)
         whose.add_argument("--service", metavar="GLOB", help="whose it is; 'checkout-*' for all of these that are registered")
+        whose.add_argument("--group", metavar="NAME", help="that of all services of a group")
         whose.add_argument("--fleet", action="store_true", help="that of all services")
         one.add_argument("--registry", metavar="URL", help="else SVCGOV_REGISTRY")
         one.add_argument("--json", action="store_true", help="as JSON, for programs")
@@ -81,6 +89,9 @@ def push(given: Namespace) -> int:
     """Publish what is said."""
     if bool(given.file) is bool(given.set):
         print("svcgov push: a FILE, or --set PATH=VALUE", file=sys.stderr)
+        return 2
+    if given.file and (given.lasting is not None or given.percent is not None):
+        print("svcgov push: --for and --percent are about what is --set", file=sys.stderr)
         return 2
     return _in_registry(given, _push)
 
@@ -111,6 +122,8 @@ def _in_registry(given: Namespace, verb: Any) -> int:
 
 def _push(opened: Registry, given: Namespace) -> int:
     sets = [settings_in(one, "--set") for one in given.set]
+    seconds = None if given.lasting is None else _lasting.read(given.lasting, "--for")
+    now = SYSTEM.wall()
     file = _read(given.file) if given.file else None
     keys, steps, wrong = _keys(), [], []
     for service, layer in _whose(opened, given):
@@ -121,9 +134,12 @@ def _push(opened: Registry, given: Namespace) -> int:
             if given.set or error.path == KEYS:
                 raise
             before, signed = {}, 0  # it was nothing; what is pushed does not build on it
-        after = file if given.file else before
-        for one in sets:
-            after = _laid(one, after)
+        if given.file:
+            after = file
+        elif seconds is None and given.percent is None:
+            after = for_good(sets, before, now)
+        else:
+            after = tried(sets, before, now, seconds=seconds, percent=given.percent)
         wrong += _wrong(after, service, layer)
         steps.append(Step(over=over, document=after, changes=_changes(before, after), signed=signed))
     return _refused(wrong) or _carry_out(opened, given, steps, keys)
@@ -163,6 +179,9 @@ def _whose(opened: Registry, given: Namespace) -> list[tuple[str, str]]:
     """The services that are meant, and the layer."""
     if given.fleet:
         return [(FLEET, FLEET)]
+    if given.group is not None:
+        check_name(given.group, "--group")
+        return [(given.group, GROUP)]
     if not any(sign in given.service for sign in "*?["):
         check_name(given.service, "--service")
         return [(given.service, "service")]
@@ -171,6 +190,17 @@ def _whose(opened: Registry, given: Namespace) -> list[tuple[str, str]]:
     if not found:
         raise ConfigError("--service", given.service, f"one of {', '.join(known) or 'those that are registered: there is none'}")
     return found
+
+
+def _percent(text: str) -> float:
+    """Read ``--percent``."""
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise ArgumentTypeError(f"expected a number from 0 to 100, got {text}")
+    return percent
 
 
 def _keys() -> DocumentKeys | None:
@@ -202,19 +232,10 @@ def _said(config: Config, keys: DocumentKeys | None) -> tuple[Any, int]:
     return said, 0
 
 
-def _laid(over: Any, under: Any, path: tuple[str, ...] = ()) -> Any:
-    """*under* with what *over* says; a value that stands for a table of settings is that table."""
-    if len(path) in (3, 6) and path[-3] == "policies" and path[-1] in SLOTS and under is not None:
-        over, under = (expanded(path[-1], one, joined(path)) for one in (over, under))
-    if not isinstance(over, dict) or not isinstance(under, dict):
-        return over
-    return under | {key: _laid(value, under.get(key), (*path, key)) for key, value in over.items()}
-
-
 def _wrong(said: Any, service: str, layer: str) -> list[str]:
     document, errors = document_of(said)
-    if document.service not in (None, service) or (document.service and layer == FLEET):
-        expected = "nothing: it is for all services" if layer == FLEET else f"{service}, whose it is to be"
+    if document.service and (layer in (FLEET, GROUP) or document.service != service):
+        expected = f"{service}, whose it is to be" if layer == "service" else "nothing: it is for many services"
         errors.append(ConfigError("service", document.service, expected))
     return [f"{service}: {error}" for error in errors]
 
@@ -232,6 +253,9 @@ def _changes(before: Any, after: Any) -> list[dict[str, Any]]:
 def _settings(said: Any) -> Iterator[tuple[str, Any]]:
     """All that a document says, whomever it is for."""
     for part in document_of(said)[0].parts:
+        if part.kind == ROLLOUT:
+            yield joined((*part.prefix, "until")), said["rollouts"][part.name].get("until")
+            yield joined((*part.prefix, "percent")), part.percent
         for path, value in leaves(part.values, part.prefix):
             yield joined(path), value
         if part.unset:
@@ -246,7 +270,7 @@ def _carry_out(opened: Registry, given: Namespace, steps: list[Step], keys: Docu
         try:
             revision = None if given.dry_run else _write(opened, step, given.why, keys)
         except RegistryError as error:
-            whose = "--fleet" if over.layer == FLEET else f"--service {over.service}"
+            whose = "--fleet" if over.layer == FLEET else f"--{over.layer} {over.service}"
             hint = f"; see svcgov history {whose}, and try again" if isinstance(error, ConflictError) else ""
             problem = f"{error}{hint} (not written: {', '.join(one.over.service for one in steps[len(done) :])})"
             break

@@ -80,6 +80,7 @@ class UnderDocuments:
                     "stage": text("SVCGOV_STAGE"),
                     "version": self._version or first(*VERSION),
                     "colour": text("SVCGOV_COLOUR"),
+                    "group": text("SVCGOV_GROUP"),
                 },
                 service=lambda: self._service or first(*SERVICE),
                 keys=keys,

@@ -28,6 +28,7 @@ from ._core._chores import MODES
 from ._core._clock import SYSTEM
 from ._core._context import well_coloured
 from ._core._environment import SERVICE, VERSION, disabled, file_of_document, first, share, text, word, words
+from ._core._names import check_name
 from ._core._spans import WORDS as TRACES
 from ._under_documents import least_revision
 from .config._signed import DocumentKeys
@@ -91,6 +92,13 @@ def _colour() -> str:
     return given
 
 
+def _group() -> str:
+    given = text("SVCGOV_GROUP")
+    if given:
+        check_name(given, "SVCGOV_GROUP")
+    return given
+
+
 def _registry() -> str:
     given = text("SVCGOV_REGISTRY")
     if given:
@@ -114,6 +122,7 @@ SETTINGS = (
     Setting("config", file_of_document, "SVCGOV_CONFIG"),
     Setting("document_keys", _document_keys, "SVCGOV_DOCUMENT_KEYS", secret=True),
     Setting("min_revision", lambda: str(least_revision()), "SVCGOV_MIN_REVISION"),
+    Setting("group", _group, "SVCGOV_GROUP"),
     Setting("stage", lambda: text("SVCGOV_STAGE"), "SVCGOV_STAGE"),
     Setting("colour", _colour, "SVCGOV_COLOUR"),
     Setting("registry", _registry, "SVCGOV_REGISTRY"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from svcgov._core._clock import SYSTEM, utc
+from svcgov._core._clock import SYSTEM, moment, utc
 
 
 def test_it_is_the_time_of_the_process() -> None:
@@ -94,3 +94,23 @@ def test_a_moment_that_has_passed_is_not_waited_for() -> None:
 def test_a_reading_of_the_wall_clock_as_text(wall: float, said: str) -> None:
     """Universal time, cut to the millisecond."""
     assert utc(wall) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "wall"),
+    [
+        ("2026-01-31T23:59:59.123Z", 1769903999.123),
+        ("2026-02-01T01:59:59.123+02:00", 1769903999.123),
+        ("2026-01-31T23:59:59.123", None),
+        ("2026-01-31", None),
+        ("soon", None),
+        ("0001-01-01T00:00:00+23:00", -62135679600.0),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_a_time_is_read_with_its_zone(text: object, wall: float | None) -> None:
+    """Without one it is none."""
+    assert moment(text) == wall
+    if wall is not None and wall > 0:
+        assert moment(utc(wall)) == wall

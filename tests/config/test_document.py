@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import pytest
@@ -43,6 +42,7 @@ FULL: dict[str, Any] = {
         "version": {"v1.2": {"unset": ["policies.payments.retry"]}},
         "colour": {"blue": {"process": {"max_workers": 4}}},
     },
+    "rollouts": {"patience": {"until": "2026-03-01T12:00:00Z", "percent": 10, "policies": {"payments": {"timeout": "8s"}}}},
 }
 
 
@@ -51,7 +51,7 @@ def test_all_that_a_document_may_say() -> None:
     document, errors = document_of(FULL)
     assert errors == []
     assert document.service == "orders"
-    base, stage, version, colour = document.parts
+    base, stage, version, colour, rollout = document.parts
     assert base.values["policies"]["payments"]["bulkhead"] == {"limit": 10}
     assert base.values["policies"]["payments"]["rate_limit"] == {"limit": ["200/second", "1000/minute"]}
     assert base.values["policies"]["payments"]["timeout"] == {"seconds": "5s"}
@@ -60,6 +60,7 @@ def test_all_that_a_document_may_say() -> None:
     assert (stage.kind, stage.name, stage.values) == ("stage", "prod", of_payments(timeout={"seconds": "2s"}))
     assert (version.name, version.values, version.unset) == ("v1.2", {}, (("policies", "payments", "retry"),))
     assert colour.values == {"process": {"max_workers": 4}}
+    assert (rollout.kind, rollout.name, rollout.values) == ("rollout", "patience", of_payments(timeout={"seconds": "8s"}))
 
 
 def test_an_empty_document_says_nothing() -> None:
@@ -121,7 +122,7 @@ def test_null_takes_back() -> None:
         ),
         ({"overlay": {"stage": 3}}, "overlay.stage: expected a table, got 3"),
         (
-            of_payments(timeout=datetime.date(2026, 1, 1)),
+            of_payments(timeout={1}),
             "policies.payments.timeout: expected a text, a number, true, false, a list",
         ),
         ({1: 2}, "document: expected keys that are texts, got 1"),

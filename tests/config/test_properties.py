@@ -58,6 +58,21 @@ DOCUMENTS = st.one_of(
                 ),
                 max_size=2,
             ),
+            "rollouts": st.one_of(
+                ANYTHING,
+                st.dictionaries(
+                    st.sampled_from(["a", "b c"]),
+                    st.fixed_dictionaries(
+                        {},
+                        optional={
+                            **BODY,
+                            "until": st.sampled_from(["2026-03-01T12:00:00Z", "2999-03-01", "noon", 7]),
+                            "percent": st.sampled_from([100, 50, 0, "5", -1]),
+                        },
+                    ),
+                    max_size=2,
+                ),
+            ),
             "api_version": st.sampled_from(["svcgov/v1", "svcgov/v2", 1]),
             "x": ANYTHING,
         },

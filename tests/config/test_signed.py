@@ -158,9 +158,13 @@ def test_the_command_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert f"{path}: x: expected one of" in capsys.readouterr().err
 
 
-def test_what_holds_for_many_is_signed_for_many(governor: Governor) -> None:
-    """A document of the fleet is nobody's own."""
+@pytest.mark.parametrize(("layer", "whose"), [("fleet", "fleet"), ("group", "web")])
+def test_what_holds_for_many_is_signed_for_many(
+    governor: Governor, monkeypatch: pytest.MonkeyPatch, layer: str, whose: str
+) -> None:
+    """A document of the fleet is nobody's own, and one of a group is that of the group."""
+    monkeypatch.setenv("SVCGOV_GROUP", "web")
     documents: Any = governor._under()
-    for service, right in (("orders", False), ("fleet", True)):
-        found = raw_of(sealed(service=service, layer="fleet")).replace(layer="fleet")
+    for service, right in (("orders", False), ("group", False), (whose, True)):
+        found = raw_of(sealed(service=service, layer=layer)).replace(layer=layer)
         assert bool(documents.apply(found)) is right

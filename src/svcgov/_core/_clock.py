@@ -53,4 +53,18 @@ def utc(wall: float) -> str:
     return f"{moment}.{milliseconds % 1000:03}Z"
 
 
+def moment(text: object) -> float | None:
+    """What a wall clock reads at the time that *text* says, such as ``2026-01-31T23:59:59Z``; None where it says none.
+
+    A time without a zone is none: nobody knows when that is.
+    """
+    from datetime import datetime
+
+    try:
+        said = datetime.fromisoformat(text)  # type: ignore[arg-type]  # whatever it is: it asks for itself
+        return said.timestamp() if said.tzinfo is not None else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 SYSTEM = SystemClock()

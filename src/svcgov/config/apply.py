@@ -5,11 +5,13 @@ Rule 2: one thread looks at a time, and whoever finds another one looking goes o
 Rule 3: nothing here raises, but where the code hands over its first document: a wrong one is a mistake in the code.
 Rule 4: what gets its name later is bound then. If a document does not go together with it, the code's word stands for it.
 Rule 5: each policy takes on what is new in one step; a call that is under way ends on the frames it began with.
+Rule 6: what holds for a while ends with the first look after its end, in the same way.
 """
 
 from __future__ import annotations
 
 from _thread import RLock, allocate_lock
+from math import inf
 
 from .._core._frozen import Frozen
 from .._core._listeners import PROCESS
@@ -21,6 +23,7 @@ from .._process import configure, standing
 from ..errors import ConfigError
 from ..facts import DocumentApplied, DocumentRefused
 from ._bind import Binding
+from ._rollouts import Lots
 from .document import document_of
 from .merge import NOTHING, REMOTE, merged
 from .sources import Raw
@@ -32,10 +35,12 @@ if TYPE_CHECKING:
 
     from ..typing import Clock
     from ._kept import Kept
+    from ._parts import Document
     from ._signed import DocumentKeys
-    from .document import Document
     from .merge import Effective
     from .sources import Source
+
+ROLLOUTS = "rollouts"  # the layer that is told where one of them has ended
 
 
 class Applied(Frozen):
@@ -69,7 +74,7 @@ class Documents:
 
     Args:
         scope: whose names they speak of.
-        labels: what the instance is (``stage``, ``version``, ``colour``), for overlays.
+        labels: what the instance is (``stage``, ``version``, ``colour``), for overlays; and its ``group``.
         service: whose documents they have to be; ``""`` where nobody knows.
         keys: what documents from outside have to be signed by. What the code hands over need not be.
         least: the least revision, where revisions are numbers.
@@ -104,13 +109,18 @@ class Documents:
         self._process: dict[str, Any] = {}  # what held for the process before a document said otherwise
         self.scope = scope
         self._named: list[tuple[str, str, Any]] = []  # what has got its name, and is not bound yet
+        self._lots = Lots(clock.wall)
+        self._ends = inf  # when what is in force holds no longer
         self.forked()
         born(self)
 
     def forked(self) -> None:
-        """In a process that has just been forked: nobody is looking, or applying."""
+        """In a process that has just been forked: nobody is looking, or applying, and rollouts are for others."""
         self._lock = RLock()
         self._looking: Any = allocate_lock()
+        self._lots.forked()
+        if self._documents:
+            self._ends = -inf
 
     def follow(self, *sources: Source) -> None:
         """Apply what *sources* have, and whatever they will have."""
@@ -138,6 +148,8 @@ class Documents:
         try:
             for source in self.sources:
                 self._ask(source)
+            if self._clock.wall() >= self._ends:
+                self._end()
         finally:
             looking.release()
 
@@ -176,15 +188,9 @@ class Documents:
             errors = [error]
         if errors:
             return self._noted(raw.layer, raw.revision, *errors)
-        documents = {**self._documents, raw.layer: document}
-        effective = merged(documents, self._labels())
-        NAMES.binders[self.scope] = self  # what gets its name from now on is bound when this is done
-        plan = self._binding.plan(effective)
-        if plan.errors:
-            return self._noted(raw.layer, raw.revision, *plan.errors)
-        self._documents, self.effective, changed = documents, effective, plan.changed
-        self._binding.carry_out(plan)
-        self._configure(effective.values.get("process", {}))
+        changed, errors = self._held({**self._documents, raw.layer: document})
+        if errors:
+            return self._noted(raw.layer, raw.revision, *errors)
         self.revisions[raw.layer] = raw.revision
         if raw.number is not None:
             self._newest[raw.layer] = raw.number
@@ -192,6 +198,30 @@ class Documents:
         if self.kept is not None and raw.layer in REMOTE and isinstance(found.data, bytes):
             self.kept.keep(found)
         return Applied(layer=raw.layer, revision=raw.revision, changed=changed)
+
+    def _held(self, documents: dict[str, Document]) -> tuple[int, list[ConfigError]]:
+        """Let *documents* hold, here and now, unless something is wrong: how much has changed, and what is wrong."""
+        effective = merged(documents, self._labels(), self._lots.holds)
+        NAMES.binders[self.scope] = self  # what gets its name from now on is bound when this is done
+        plan = self._binding.plan(effective)
+        changed = plan.changed
+        if not plan.errors:
+            self._documents, self.effective = documents, effective
+            self._binding.carry_out(plan)
+            self._configure(effective.values.get("process", {}))
+        self._ends = self._lots.next_end(self._documents.values())
+        return changed, plan.errors
+
+    def _end(self) -> None:
+        """A rollout has ended, or this is a forked process, for which others hold."""
+        with self._lock:
+            changed, errors = self._held(self._documents)
+        self._bind_named()
+        if errors:
+            self._tell(ROLLOUTS, "ended", tuple(errors))
+        elif changed and PROCESS.heard:
+            now = self._clock.monotonic()
+            PROCESS.tell(DocumentApplied(policy="document", at=now, layer=ROLLOUTS, revision="ended", changed=changed))
 
     def bind(self, kind: str, name: str, thing: Any) -> None:
         """*thing* has just got its name: let it be as the documents say, unless that cannot be.
@@ -230,8 +260,9 @@ class Documents:
     def _opened(self, raw: Raw) -> Raw:
         """*raw*, out of its envelope where it has to have one, if it is no older than what has been in force."""
         if self._keys is not None and isinstance(raw.data, bytes):
-            whose = raw.layer if raw.layer in ("fleet", "group") else self.service()  # which hold for many
-            raw = self._keys.opened(raw, stage=self._labels().get("stage", ""), service=whose)
+            labels = self._labels()
+            whose = {"fleet": "fleet", "group": labels.get("group", "")}.get(raw.layer, self.service())
+            raw = self._keys.opened(raw, stage=labels.get("stage", ""), service=whose)
         least = max(self._least, self._newest.get(raw.layer, 0))
         if raw.number is not None and raw.number < least:
             raise ConfigError(raw.place, raw.number, f"revision {least}, which has been in force, or a later one")

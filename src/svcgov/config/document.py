@@ -17,6 +17,12 @@
     [overlay.version.v2.policies.payments.retry]
     attempts = 5
 
+    [rollouts.patience]                        # for a while, for some processes of all, or both
+    until = "2026-03-01T12:00:00Z"
+    percent = 10
+    [rollouts.patience.policies.payments]
+    timeout = "8s"
+
 Rule 1: everything in it is checked, also what is meant for others: a mistake is found where it is made.
 Rule 2: all mistakes are told at once, each with its path as it is written, and with what it was probably meant to be.
 Rule 3: reading changes nothing: whether it goes together with the code is found out when it is applied.
@@ -24,11 +30,14 @@ Rule 3: reading changes nothing: whether it goes together with the code is found
 
 from __future__ import annotations
 
-from .._core._frozen import Frozen
+from math import inf
+
+from .._core._clock import moment
 from .._core._names import check_name
 from .._core._schema import unknown
 from .._process import ProcessSettings
 from ..errors import ConfigError
+from ._parts import BASE, OVERLAYS, ROLLOUT, Document, Part
 from ._paths import joined, split
 from ._slots import SLOTS, expanded, resolved, settings_of
 
@@ -40,43 +49,14 @@ if TYPE_CHECKING:
     from ._paths import Path
 
 API_VERSION = "svcgov/v1"
-OVERLAYS = ("stage", "version", "colour")  # lowest first
 MOST_ERRORS = 50
 CODE_ONLY = ("name", "final", "clock", "random", "listeners")  # keyword arguments that are no settings
 _DEEPEST = 32
 _BODY = ("policies", "process", "unset")
-_TOP = ("api_version", "service", *_BODY, "overlay")
+_TOP = ("api_version", "service", *_BODY, "overlay", "rollouts")
+_ROLLOUT = ("until", "percent", *_BODY)
+_UNTIL = "a time with its zone, such as 2026-03-01T12:00:00Z"
 _CONTENT = "a text, a number, true, false, a list or a table"
-
-
-class Part(Frozen):
-    """What a document says to everybody (*kind* ``base``), or to those of a stage, version or colour.
-
-    Attributes:
-        values: the tables by their keys, shorthands expanded.
-        unset: what of the layers below does not count.
-        prefix: where it stands in the document.
-        short: slots that are written as one value.
-    """
-
-    kind: str
-    name: str
-    values: dict[str, Any]
-    unset: tuple[Path, ...]
-    prefix: Path
-    short: frozenset[Path]
-
-    def written(self, path: Path) -> str:
-        """*path* of its values, as the author wrote it."""
-        known = next((path[: len(slot)] for slot in self.short if path[: len(slot)] == slot), path)
-        return joined((*self.prefix, *known))
-
-
-class Document(Frozen):
-    """One document: its parts, the one for everybody first."""
-
-    service: str | None
-    parts: tuple[Part, ...]
 
 
 def document_of(given: Any) -> tuple[Document, list[ConfigError]]:
@@ -93,6 +73,8 @@ def plain(value: Any, path: str, depth: int = 0) -> Any:
     """
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()  # TOML has dates
     if depth > _DEEPEST:
         raise ConfigError(path, "...", f"at most {_DEEPEST} tables and lists in one another")
     if isinstance(value, (list, tuple)):
@@ -136,7 +118,7 @@ class _Reader:
         service = top.get("service")
         if service is not None:
             self.named(service, ("service",))
-        parts = [self.part("base", "", {key: top[key] for key in _BODY if key in top}, ())]
+        parts = [self.part(BASE, "", {key: top[key] for key in _BODY if key in top}, ())]
         overlays = self.table(top.get("overlay", {}), ("overlay",))
         for kind, names in overlays.items():
             if kind not in OVERLAYS:
@@ -144,6 +126,9 @@ class _Reader:
                 continue
             for name, body in self.table(names, ("overlay", kind)).items():
                 parts.append(self.part(kind, name, self.table(body, ("overlay", kind, name)), ("overlay", kind, name)))
+        for name, body in self.table(top.get("rollouts", {}), ("rollouts",)).items():
+            if self.named(name, ("rollouts", name)):
+                parts.append(self.rollout(name, self.table(body, ("rollouts", name)), ("rollouts", name)))
         return Document(service=service, parts=tuple(parts))
 
     def named(self, name: object, path: Path) -> bool:
@@ -173,6 +158,22 @@ class _Reader:
             else:
                 self.errors.append(unknown(key, value, dict.fromkeys(_BODY), joined(prefix)))
         return Part(kind=kind, name=name, values=values, unset=tuple(self.unset), prefix=prefix, short=frozenset(self.short))
+
+    def rollout(self, name: str, body: dict[str, Any], path: Path) -> Part:
+        """A part for a while, or for some."""
+        for key, value in body.items():
+            if key not in _ROLLOUT:
+                self.errors.append(unknown(key, value, dict.fromkeys(_ROLLOUT), joined(path)))
+        if "until" not in body and "percent" not in body:
+            self.wrong(path, list(body), "until, percent, or both: else it is for everybody for ever")
+        until, percent = moment(body["until"]) if "until" in body else inf, body.get("percent", 100)
+        if until is None:
+            self.wrong((*path, "until"), body["until"], _UNTIL)
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
+            self.wrong((*path, "percent"), percent, "a number from 0 to 100")
+            percent = 0
+        part = self.part(ROLLOUT, name, {key: body[key] for key in _BODY if key in body}, path)
+        return part.replace(until=until or 0.0, percent=float(percent))
 
     def gone(self, value: Any, path: Path) -> bool:
         """Whether *value* is null, which takes back what the layers below say."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from .._core._backoff import BackoffSettings
 from .._core._matching import WORDS
 from .._process import ProcessSettings
+from ._parts import OVERLAYS
 from ._slots import SLOTS, settings_of, shorthand_of
-from .document import API_VERSION, OVERLAYS
+from .document import API_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ def schema() -> Shape:
         "unset": {"type": "array", "items": {"type": "string"}},
     }
     part = {"type": "object", "properties": body, "additionalProperties": False}
+    moments = {
+        "until": {"type": "string", "format": "date-time", "description": "when it ends"},
+        "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "of all processes"},
+    }
+    rollout = {"type": "object", "properties": moments | body, "additionalProperties": False}
     overlays = {kind: {"type": "object", "additionalProperties": part} for kind in OVERLAYS}
     return {
         "$schema": DRAFT,
@@ -80,6 +86,7 @@ def schema() -> Shape:
             "service": _NAME,
             **body,
             "overlay": {"type": "object", "properties": overlays, "additionalProperties": False},
+            "rollouts": {"type": "object", "propertyNames": _NAME, "additionalProperties": rollout},
         },
         "additionalProperties": False,
         "$defs": {

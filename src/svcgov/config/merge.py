@@ -3,9 +3,9 @@
 Precedence, lowest first::
 
     built-in < code < [ fleet < group < service ] < file < SVCGOV_SET < code marked final
-                        base of each, then the stage of each, then the version, then the colour
+                        base of each, then the stage of each, then the version, then the colour, then rollouts
 
-The file has its base and its overlays for itself: whoever puts a file beside a process means that process.
+The file has its base, its overlays and its rollouts for itself: whoever puts a file beside a process means that process.
 
 Rule 1: tables merge; scalars and lists replace; ``unset`` (and null) takes back what the layers below say.
 Rule 2: within one part, what is taken back is taken back first.
@@ -15,15 +15,15 @@ Rule 3: of what is replaced nothing stays: a value in the place of a table, a ta
 from __future__ import annotations
 
 from .._core._frozen import Frozen
-from .document import OVERLAYS
+from ._parts import BASE, OVERLAYS, ROLLOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
 
+    from ._parts import Document, Part
     from ._paths import Path
-    from .document import Document, Part
 
     Source: TypeAlias = tuple[str, Part]  # the layer, and the part of its document
 
@@ -73,11 +73,18 @@ class Effective(Frozen):
 NOTHING = Effective(values={}, origins={})
 
 
-def merged(documents: Mapping[str, Document], labels: Mapping[str, str]) -> Effective:
-    """What *documents*, by their layers, mean for an instance of these *labels* (``stage``, ``version``, ``colour``)."""
+def merged(
+    documents: Mapping[str, Document], labels: Mapping[str, str], holds: Callable[[Part], bool] = lambda rollout: False
+) -> Effective:
+    """What *documents*, by their layers, mean for an instance of these *labels* (``stage``, ``version``, ``colour``).
+
+    *holds* says whether a rollout does, here and now.
+    """
     values: dict[str, Any] = {}
     origins: dict[Path, Source] = {}
     for layer, part in _in_order(documents, labels):
+        if part.kind == ROLLOUT and not holds(part):
+            continue
         for path in part.unset:
             _take_back(values, origins, path)
         _lay(part.values, values, origins, (), (layer, part))
@@ -87,11 +94,11 @@ def merged(documents: Mapping[str, Document], labels: Mapping[str, str]) -> Effe
 def _in_order(documents: Mapping[str, Document], labels: Mapping[str, str]) -> list[tuple[str, Part]]:
     found = []
     for layers in (REMOTE, ("file",), ("environment",)):
-        for kind in ("base", *OVERLAYS):
+        for kind in (BASE, *OVERLAYS, ROLLOUT):
             wanted = labels.get(kind, "")
-            for layer in layers if wanted or kind == "base" else ():
+            for layer in layers if wanted or kind not in OVERLAYS else ():
                 parts = documents[layer].parts if layer in documents else ()
-                found += [(layer, part) for part in parts if part.kind == kind and part.name == wanted]
+                found += [(layer, part) for part in parts if part.kind == kind and (part.name == wanted or kind == ROLLOUT)]
     return found
 
 
