@@ -96,6 +96,22 @@ def test_put_and_rm_write_what_they_are_told(orders: Any, capsys: pytest.Capture
     assert len(orders.instances("mails")) == 0
 
 
+def test_drain_tells_who_is_there(orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of them or all, and back again; who runs takes it on."""
+    orders.register(Instance(service="orders", id="b", address="http://b.test:8080"))
+    head = ["id", "place", "status"]
+    assert main(["registry", "drain", "orders", "--id", "b"]) == 0
+    assert rows(capsys) == [head, ["b", "http://b.test:8080", "draining"]]
+    orders.beat.once()
+    assert [orders.mine["orders", key].status for key in "ab"] == ["up", "draining"]
+    assert main(["registry", "drain", "orders"]) == 0
+    assert [row[-1] for row in rows(capsys)] == ["status", "draining", "draining"]
+    assert main(["registry", "drain", "orders", "--undo"]) == 0
+    assert [row[-1] for row in rows(capsys)] == ["status", "up", "up"]
+    orders.beat.once()
+    assert [orders.mine["orders", key].status for key in "ab"] == ["up", "up"]
+
+
 def test_watch_shows_each_list(orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Until nothing changes for too long."""
     assert main(["registry", "watch", "orders", "--timeout", "0.01"]) == 0
@@ -120,6 +136,9 @@ def test_a_watch_ends_when_it_is_told_to(orders: Any, monkeypatch: pytest.Monkey
         (["get", "orders", "--registry", "sqlite:///no/such/folder/registry.db"], "the registry does not answer"),
         (["get", "no such"], "instances.service"),
         (["put", "mails", "mails.test"], "put.url: expected an address"),
+        (["drain", "mails"], "tell.service: expected a service of which there is an instance"),
+        (["drain", "mails", "--id", "a"], "tell.which: expected one of none: nobody is there, got 'a'"),
+        (["drain", "mails", "--registry", "sqlite:///no/such/folder/registry.db"], "unable to open"),
     ],
 )
 def test_what_cannot_be_is_said(url: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

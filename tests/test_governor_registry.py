@@ -12,8 +12,8 @@ import svcgov
 from _worlds import in_child
 from svcgov import Governor
 from svcgov._core._names import NAMES
-from svcgov.errors import ConfigError
-from svcgov.registry import Endpoint, connect
+from svcgov.errors import ConfigError, RegistryError
+from svcgov.registry import Endpoint, Instance, connect
 from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -116,6 +116,45 @@ def test_a_colour_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         way_in(Governor(service="orders", registry="memory://wrong", address=ADDRESS))
 
 
+def test_who_is_told_to_drain_is_not_ready(request: pytest.FixtureRequest) -> None:
+    """Nor is who says so itself; whoever is not registered is asked about breakers only."""
+    url = f"memory://{request.node.name}"
+    registry, other = connect(url), connect(url)
+    governor = Governor(service="orders", registry=registry, address=ADDRESS)
+    assert governor.ready()
+    way_in(governor)
+    assert governor.ready()
+    other.tell("orders", status="draining")
+    assert governor.ready()
+    registry.beat.once()
+    assert governor.ready().reasons == ("draining",)
+    governor.circuit_breaker("stock").force_open()
+    assert governor.ready("stock").reasons == ("draining", "stock: forced-open")
+    other.tell("orders", status="up")
+    registry.beat.once()
+    assert governor.ready()
+    registry.drain()
+    assert not governor.ready()
+    registry.forked()
+    assert governor.ready()
+
+
+def test_what_a_process_says_of_its_documents_takes_nothing_back(request: pytest.FixtureRequest) -> None:
+    """That it is to drain, for one; of another instance in the same registry it says nothing."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    governor = Governor(service="orders", registry=registry, address=ADDRESS, clock=clock)
+    way_in(governor)
+    registry.register(Instance(service="mails", id="a", address=ADDRESS))
+    connect(registry.backend.url, clock=clock).tell("orders", status="draining")
+    revision = registry.publish("orders", {"policies": {"stock": {"bulkhead": 6}}})
+    clock.advance(12.0)
+    registry.beat.once()
+    found: Any = registry.instances("orders")[0]
+    assert (found.status, found.applied) == ("draining", str(revision))
+    assert governor.instance == found
+    assert registry.instances("mails")[0].applied == ""  # type: ignore[union-attr]  # an instance
+
+
 # -- documents ---------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +171,63 @@ def test_a_document_of_the_registry_reaches_what_runs(request: pytest.FixtureReq
     clock.advance(12.0)
     registry.beat.once()
     assert (stock.snapshot()["limit"], bank.snapshot()["limit"]) == (7, 5)
+
+
+def test_a_document_of_a_group_is_between_both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the group that the environment names, and of no other; a name that cannot be is told at once."""
+    registry = connect(f"memory://{request.node.name}")
+    registry.publish("fleet", {"policies": {"stock": {"bulkhead": 5}, "bank": {"bulkhead": 5}}}, layer="fleet")
+    registry.publish("web", {"policies": {"stock": {"bulkhead": 6}, "bank": {"bulkhead": 6}}}, layer="group")
+    registry.publish("shop", {"policies": {"bank": {"bulkhead": 9}}}, layer="group")
+    registry.publish("orders", {"policies": {"stock": {"bulkhead": 7}}})
+    monkeypatch.setenv("SVCGOV_GROUP", "web")
+    governor = Governor(service="orders", registry=registry)
+    stock, bank = governor.bulkhead(1, name="stock"), governor.bulkhead(1, name="bank")
+    way_in(governor)
+    assert (stock.snapshot()["limit"], bank.snapshot()["limit"]) == (7, 6)
+    monkeypatch.setenv("SVCGOV_GROUP", "a b")
+    with pytest.raises(ConfigError, match="SVCGOV_GROUP: expected 1 to 128 letters"):
+        way_in(Governor(service="orders", registry=registry))
+
+
+def test_what_a_service_asks_reaches_those_who_call_it(request: pytest.FixtureRequest) -> None:
+    """With the beat after the first call; those who ask nothing have nothing to say."""
+    clock = ManualClock()
+    registry = connect(f"memory://{request.node.name}", clock=clock)
+    registry.put(Endpoint(service="orders", url="http://a.test:8080"))
+    registry.put(Endpoint(service="bank", url="http://b.test:8080"))
+    registry.publish("orders", {"callers": {"circuit_breaker": {"min_calls": 5}}})
+    governor = Governor(service="front", registry=registry, clock=clock)
+    breaker = governor.circuit_breaker("orders")
+    assert asked(governor) == "http://a.test:8080/"
+    assert asked(governor, "http://bank/") == "http://bank/"  # a client of orders finds no other service
+    registry.beat.once()
+    assert breaker.settings.min_calls == 5
+    registry.publish("orders", None)
+    clock.advance(12.0)
+    registry.beat.once()
+    assert breaker.settings.min_calls == 10
+
+
+def test_nobody_listens_while_the_registry_does_not_answer(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two services that are called, none is asked for after the first silence."""
+    registry = connect(f"memory://{request.node.name}", clock=(clock := ManualClock()))
+    governor = Governor(service="front", registry=registry, clock=clock)
+    way_in(governor)
+    for service in ("orders", "stock", "front"):
+        registry.refresh(service)
+    reads: list[str] = []
+
+    def read(service: str, layer: str, known: int | None) -> None:
+        reads.append(service)
+        raise RegistryError("memory:", "gone")
+
+    monkeypatch.setattr(registry.backend, "read", read)
+    clock.advance(12.0)
+    governor._listen_to_callees()
+    assert len(reads) == 1
 
 
 def test_a_document_of_the_registry_reaches_a_process_that_only_calls_others(request: pytest.FixtureRequest) -> None:

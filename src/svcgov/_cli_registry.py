@@ -6,10 +6,11 @@
 ``svcgov registry watch SERVICE``              the same, whenever they are others, until you end it
 ``svcgov registry put SERVICE URL``            write an endpoint, which nobody has to renew
 ``svcgov registry rm SERVICE``                 take an endpoint away
+``svcgov registry drain SERVICE``              give instances no more calls, for maintenance; ``--undo``: again
 =============================================  =================================================================
 
 The registry is that of ``--registry``, or else of ``SVCGOV_REGISTRY``. Exit status: 1 when it does not answer, or there is
-somebody else's change.
+somebody else's change, or nobody to drain.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def add_to(commands: Any) -> None:
         ("watch", "the same, whenever they are others"),
         ("put", "write an endpoint"),
         ("rm", "take an endpoint away"),
+        ("drain", "give instances no more calls, for maintenance"),
     ):
         one = verbs.add_parser(verb, help=said)
         one.add_argument("--registry", metavar="URL", help="else SVCGOV_REGISTRY")
@@ -57,6 +59,9 @@ def add_to(commands: Any) -> None:
             one.add_argument("--version", default="")
             one.add_argument("--colour")
             one.add_argument("--weight", type=int, default=1)
+        if verb == "drain":
+            one.add_argument("--id", help="only this one; else all of the service's")
+            one.add_argument("--undo", action="store_true", help="give them calls again")
 
 
 def registry(given: argparse.Namespace) -> int:
@@ -118,6 +123,12 @@ def _rm(opened: Registry, given: argparse.Namespace) -> int:
     return 0
 
 
+def _drain(opened: Registry, given: argparse.Namespace) -> int:
+    told = opened.tell(given.service, given.id, status="up" if given.undo else "draining")
+    table([("id", "place", "status"), *((one.id, one.place, one.status) for one in told)])
+    return 0
+
+
 def _shown(found: Found, given: argparse.Namespace) -> int:
     if found.stale:
         print("error: the registry does not answer", file=sys.stderr)
@@ -150,5 +161,5 @@ def table(rows: Sequence[Sequence[Any]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-_VERBS = {"ls": _ls, "get": _get, "watch": _watch, "put": _put, "rm": _rm}
+_VERBS = {"ls": _ls, "get": _get, "watch": _watch, "put": _put, "rm": _rm, "drain": _drain}
 COMMANDS = {"registry": registry}

@@ -3,8 +3,8 @@
 Others are found there by name, this process is found, and documents come from there.
 
 Rule 1: the code of registries is loaded where there is one.
-Rule 2: documents of the registry are those of the service, and those of the fleet, which hold for all services. A wrong one
-        stops nobody from starting: what was in force before is.
+Rule 2: documents of the registry are those of the service, those of its group, where it is in one, and those of the fleet,
+        which hold for all services. A wrong one stops nobody from starting: what was in force before is.
 Rule 3: a process says that it is there where it has a way in, a registry, and an address; nobody guesses an address.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from ._core._context import well_coloured
 from ._core._environment import text
+from ._core._names import check_name
 from .errors import ConfigError
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .typing import Clock
 
 FLEET = "fleet"  # whose documents hold for all, and their layer
+GROUP = "SVCGOV_GROUP"
 _LONGEST = 200  # characters of what is said about documents
 ADDRESS, COLOUR, REGISTRY = "SVCGOV_ADDRESS", "SVCGOV_COLOUR", "SVCGOV_REGISTRY"
 
@@ -37,6 +39,7 @@ class UnderRegistry:
     scope: str
     instance: Instance | None = None  # what it has registered
     _layers: tuple[Layer, ...] = ()
+    _callees: dict[str, Layer]  # by the names of the services that it calls
     _followed: bool = False
     _address: str | None
     _asked: str | Registry | None
@@ -104,7 +107,10 @@ class UnderRegistry:
             return
         from .registry.layer import Layer
 
-        self._layers = Layer(registry, FLEET, FLEET), Layer(registry, self.identity.service, "service")
+        if group := text(GROUP):
+            check_name(group, GROUP)
+        whose = {FLEET: FLEET, "group": group, "service": self.identity.service}
+        self._layers = tuple(Layer(registry, name, layer) for layer, name in whose.items() if name)
         registry.beat.also = (*registry.beat.also, self._look)
         registry.beat.begin()
         self._look()
@@ -116,21 +122,48 @@ class UnderRegistry:
         elif any(layer.ask() is not False for layer in self._layers):
             self._followed = True
             self._under().follow(*self._layers)
+        self._listen_to_callees()
         self._say()
+
+    def _listen_to_callees(self) -> None:
+        """Keep to what those ask of their callers whom this process calls."""
+        from .registry.layer import Layer
+
+        registry = self.registry
+        if registry is None:
+            return
+        for service in registry.watched():
+            if service == self.identity.service:
+                continue
+            layer = self._callees.setdefault(service, Layer(registry, service, "service"))
+            new = layer.ask()
+            if new is None:
+                break  # the registry does not answer
+            if new and (raw := layer.pull()) is not None:
+                self._under().asks(service, raw)
 
     def _say(self) -> None:
         """Say in the registry what documents this process goes by, and which it does not."""
-        registry = self.registry
-        if not self._followed or self.instance is None or registry is None:
-            return
-        instance = registry.mine.get((self.instance.service, self.instance.id))
-        if instance is None:  # in a forked process: it is its parent's
+        instance, registry = self._said(), self._registry
+        if not self._followed or instance is None or registry is None:
             return
         documents = self._under()
         refused = "; ".join(f"{one.layer} {one.revision}: {one.errors[0].path}" for one in documents.refused.values())
         said = instance.replace(applied=documents.revisions.get("service", ""), refused=refused[:_LONGEST])
         if said != instance:
-            self.instance = registry.register(said)
+            registry.say(instance, applied=said.applied, refused=said.refused)  # its status may be somebody else's word by now
+            self.instance = self._said() or said
+
+    def _said(self) -> Instance | None:
+        """What is said of this process; None where nothing is, as in a forked one: what is registered is its parent's."""
+        if self.instance is None or self._registry is None:
+            return None
+        return self._registry.mine.get((self.instance.service, self.instance.id))
+
+    def _drains(self) -> bool:
+        """Whether this process, or somebody else, has said that it is to get no more calls."""
+        said = self._said()
+        return said is not None and said.status == "draining"
 
     def _keeping(self) -> Kept | None:
         """Where documents of the registry are kept for the next start, which may find nobody who could tell."""

@@ -138,6 +138,7 @@ class Governor(UnderDocuments, UnderRegistry, WaysIn):
         self._registry = None
         self.instance: Instance | None = None
         self._layers = ()
+        self._callees = {}
         self._followed = False
         self._documents = None
         if document is not None:
@@ -212,6 +213,8 @@ class Governor(UnderDocuments, UnderRegistry, WaysIn):
     def ready(self, *requires: str | CircuitBreaker) -> Health:
         """Whether it may be given more calls: whether the dependencies that it *requires* would be asked if one came now.
 
+        It may not while it is `draining` in a registry.
+
         Args:
             requires: circuit breakers, or their names.
 
@@ -220,7 +223,7 @@ class Governor(UnderDocuments, UnderRegistry, WaysIn):
         """
         from .telemetry.health import ready
 
-        return ready(requires, scope=self.scope)
+        return ready(requires, scope=self.scope, draining=self._drains())
 
     def govern(self, client: C, /, *, target: str | None = None, policy: Policies = None, max_hold: Duration | None = 60.0) -> C:
         """Put policies around each request of *client*, in place, and return it.

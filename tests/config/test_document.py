@@ -37,6 +37,7 @@ FULL: dict[str, Any] = {
         "search": {"rate_limit": {"limit": "5/second", "key": "header:x-tenant"}},
     },
     "process": {"max_workers": 8, "idle": "1m"},
+    "callers": {"timeout": "2s", "retry": {"attempts": 2}, "rate_limit": {"limit": ["5/second"], "burst": 3}},
     "overlay": {
         "stage": {"prod": {"policies": {"payments": {"timeout": "2s"}}}},
         "version": {"v1.2": {"unset": ["policies.payments.retry"]}},
@@ -94,7 +95,15 @@ def test_null_takes_back() -> None:
         (of_payments(rate_limt="1/second"), "circuit_breaker, attempt_timeout (did you mean rate_limit?), got '1/second'"),
         ({"polices": {}}, "polices: expected one of api_version, service, policies"),
         ({"overlay": {"color": {}}}, "overlay.color: expected one of stage, version, colour (did you mean colour?), got {}"),
-        ({"overlay": {"stage": {"a.b": {"x": 1}}}}, 'overlay.stage."a.b".x: expected one of policies, process, unset, got 1'),
+        ({"overlay": {"stage": {"a.b": {"x": 1}}}}, 'overlay.stage."a.b".x: expected one of policies, callers, process, unset'),
+        (
+            {"overlay": {"colour": {"a": {"callers": {}}}}},
+            "overlay.colour.a.callers: expected one of policies, process, unset, got",
+        ),
+        (
+            {"rollouts": {"a": {"percent": 1, "callers": {}}}},
+            "rollouts.a.callers: expected one of until, percent, policies, process",
+        ),
         (of_payments(retry={"attempts": 0}), "policies.payments.retry.attempts: expected an integer >= 1, got 0"),
         (of_payments(bulkhead=0), "policies.payments.bulkhead: expected an integer >= 1, got 0"),
         (of_payments(bulkhead={"limit": 0}), "policies.payments.bulkhead.limit: expected an integer >= 1, got 0"),

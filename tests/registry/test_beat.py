@@ -121,6 +121,18 @@ def test_a_beat_renews_and_asks_for_all_that_is_known(process: Process) -> None:
     assert also == ["documents"]
 
 
+def test_a_beat_looks_at_the_list_of_what_is_registered_here(process: Process) -> None:
+    """Somebody may have told an instance of ours to drain; what is no longer ours is not looked at for that."""
+    process.registry.register(instance())
+    process.asked.clear()
+    assert process.registry.watched() == ["orders"]
+    assert process.registry.beat.once()
+    assert process.asked == ["renew", "listed"]
+    process.registry.refresh("payments")
+    process.registry.register(instance(service="mails"))
+    assert process.registry.watched() == ["mails", "orders", "payments"]
+
+
 def test_a_beat_ends_with_the_first_trip_that_fails(process: Process) -> None:
     """And the next one is anywhere in an interval: who has lost the registry with others does not come back with them."""
     process.registry.register(instance())

@@ -5,6 +5,7 @@ Rule 2: nothing is touched of which nothing new is said: what a document no long
 Rule 3: what the code has marked as final stands, whatever is said of it.
 Rule 4: a pipeline's word is for the policies in it; a policy's own name has the last one.
 Rule 5: a gate that only a document has is one by its name, in all pipelines of that name, and for code that comes later.
+Rule 6: what a service asks of those who call it (`_callers`) stands below the code, adds no retry, and is for one policy only.
 """
 
 from __future__ import annotations
@@ -104,9 +105,11 @@ class Binding:
             self._say_own(plan, effective, name, pipeline, policy)
         added: dict[str, Policy] = {}
         for slot in SLOTS:
-            if slot not in table:
-                continue
             path = ("policies", name, slot)
+            if slot not in table or (
+                effective.asked(path) and (len(own.get(slot, ())) > 1 or (slot == "retry" and slot not in own))
+            ):
+                continue
             if len(own.get(slot, ())) > 1:
                 expected = f"one {slot} in the pipeline {name}; with several, each has its own name"
                 plan.errors.append(ConfigError(written(effective, path), table[slot], expected))
@@ -152,7 +155,11 @@ class Binding:
 
     def _say(self, plan: Plan, effective: Effective, policy: Policy, name: str, slot: str) -> None:
         """What is said of *policy* under *name*, upon what has been said of it before."""
-        said = effective.policies().get(name, {}).get(slot, {})
+        said = {
+            setting: value
+            for setting, value in effective.policies().get(name, {}).get(slot, {}).items()
+            if setting not in policy.declared or not effective.asked(("policies", name, slot, setting))
+        }
         before = plan.said.get(policy)
         if before is None or said:
             plan.said[policy] = {**(before[0] if before else {}), **said}, ("policies", name, slot)

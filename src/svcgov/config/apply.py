@@ -5,7 +5,8 @@ Rule 2: one thread looks at a time, and whoever finds another one looking goes o
 Rule 3: nothing here raises, but where the code hands over its first document: a wrong one is a mistake in the code.
 Rule 4: what gets its name later is bound then. If a document does not go together with it, the code's word stands for it.
 Rule 5: each policy takes on what is new in one step; a call that is under way ends on the frames it began with.
-Rule 6: what holds for a while ends with the first look after its end, in the same way.
+Rule 6: what is asked of callers by a service that is called spoils no document of the caller's own: it is dropped first.
+Rule 7: what holds for a while ends with the first look after its end, in the same way.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from .._process import configure, standing
 from ..errors import ConfigError
 from ..facts import DocumentApplied, DocumentRefused
 from ._bind import Binding
+from ._callers import wish
 from ._rollouts import Lots
 from .document import document_of
-from .merge import NOTHING, REMOTE, merged
+from .merge import CALLERS, NOTHING, REMOTE, merged
 from .sources import Raw
 
 TYPE_CHECKING = False
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from ..typing import Clock
     from ._kept import Kept
-    from ._parts import Document
+    from ._parts import Document, Part
     from ._signed import DocumentKeys
     from .merge import Effective
     from .sources import Source
@@ -105,6 +107,8 @@ class Documents:
         self.kept = kept
         self._newest: dict[str, int] = {}  # revisions that have been in force, by layer
         self._documents: dict[str, Document] = {}
+        self._wishes: dict[str, Part] = {}  # what those ask of this process whom it calls, by their names
+        self._spoilt: list[ConfigError] = []  # what was wrong with them, not told yet
         self._binding = Binding(scope, clock)
         self._process: dict[str, Any] = {}  # what held for the process before a document said otherwise
         self.scope = scope
@@ -171,11 +175,8 @@ class Documents:
         self._bind_named()
         if isinstance(done, Refused):
             self._tell(done.layer, done.revision, done.errors)
-        elif PROCESS.heard:
-            now = self._clock.monotonic()
-            PROCESS.tell(
-                DocumentApplied(policy="document", at=now, layer=done.layer, revision=done.revision, changed=done.changed)
-            )
+        else:
+            self._told(done.layer, done.revision, done.changed)
         return done
 
     def _put(self, raw: Raw) -> Applied | Refused:
@@ -183,12 +184,12 @@ class Documents:
         try:
             raw = self._opened(raw)
             document, errors = document_of(raw.said())
-            errors = errors or self._belongs(document)
+            errors = errors or _belongs(document, self.service(), "which this is")
         except ConfigError as error:
             errors = [error]
         if errors:
             return self._noted(raw.layer, raw.revision, *errors)
-        changed, errors = self._held({**self._documents, raw.layer: document})
+        changed, errors, self._spoilt = self._held({**self._documents, raw.layer: document}, self._wishes, {})
         if errors:
             return self._noted(raw.layer, raw.revision, *errors)
         self.revisions[raw.layer] = raw.revision
@@ -199,29 +200,56 @@ class Documents:
             self.kept.keep(found)
         return Applied(layer=raw.layer, revision=raw.revision, changed=changed)
 
-    def _held(self, documents: dict[str, Document]) -> tuple[int, list[ConfigError]]:
-        """Let *documents* hold, here and now, unless something is wrong: how much has changed, and what is wrong."""
-        effective = merged(documents, self._labels(), self._lots.holds)
+    def asks(self, service: str, raw: Raw) -> None:
+        """*service*, which is called from here, has this document of its own: keep to what it asks of its callers."""
+        stage, changed = self._labels().get("stage", ""), 0
+        try:
+            if self._keys is not None:
+                raw = self._keys.opened(raw, stage=stage, service=service)
+            document, errors = document_of(raw.said())
+            errors = errors or _belongs(document, service, "whose it is")
+        except ConfigError as error:
+            errors = [error]
+        if not errors:
+            said = merged({raw.layer: document}, {"stage": stage}).values.get(CALLERS, {})
+            with self._lock:
+                wishes = {**self._wishes, service: wish(service, said)}
+                changed, _, errors = self._held(self._documents, wishes, self._wishes)
+            self._bind_named()
+        if errors:
+            self._tell(f"{CALLERS}:{service}", raw.revision, tuple(errors))
+        else:
+            self._told(f"{CALLERS}:{service}", raw.revision, changed)
+
+    def _held(self, documents: dict[str, Document], *wishes: dict[str, Part]) -> tuple[int, list[ConfigError], list[ConfigError]]:
+        """Let *documents* hold, here and now, with the first of *wishes* that goes together with them.
+
+        What comes back: how much has changed, what is wrong with them, and what with the first of the wishes.
+        """
+        wrong: list[ConfigError] = []
         NAMES.binders[self.scope] = self  # what gets its name from now on is bound when this is done
-        plan = self._binding.plan(effective)
-        changed = plan.changed
-        if not plan.errors:
-            self._documents, self.effective = documents, effective
-            self._binding.carry_out(plan)
-            self._configure(effective.values.get("process", {}))
+        for some in wishes:
+            effective = merged(documents, self._labels(), self._lots.holds, some.values())
+            plan = self._binding.plan(effective)
+            changed = plan.changed
+            if not plan.errors:
+                self._documents, self.effective, self._wishes = documents, effective, some
+                self._binding.carry_out(plan)
+                self._configure(effective.values.get("process", {}))
+                break
+            wrong = wrong or plan.errors
         self._ends = self._lots.next_end(self._documents.values())
-        return changed, plan.errors
+        return changed, plan.errors, [] if plan.errors else wrong
 
     def _end(self) -> None:
         """A rollout has ended, or this is a forked process, for which others hold."""
         with self._lock:
-            changed, errors = self._held(self._documents)
+            changed, errors, self._spoilt = self._held(self._documents, self._wishes, {})
         self._bind_named()
         if errors:
             self._tell(ROLLOUTS, "ended", tuple(errors))
-        elif changed and PROCESS.heard:
-            now = self._clock.monotonic()
-            PROCESS.tell(DocumentApplied(policy="document", at=now, layer=ROLLOUTS, revision="ended", changed=changed))
+        elif changed:
+            self._told(ROLLOUTS, "ended", changed)
 
     def bind(self, kind: str, name: str, thing: Any) -> None:
         """*thing* has just got its name: let it be as the documents say, unless that cannot be.
@@ -232,7 +260,10 @@ class Documents:
         self._bind_named()
 
     def _bind_named(self) -> None:
-        """Bind what has got its name."""
+        """Bind what has got its name; tell what wishes had to be dropped."""
+        spoilt, self._spoilt = self._spoilt, []
+        if spoilt:
+            self._tell(CALLERS, "left out", tuple(spoilt))
         while self._named and (lock := self._lock).acquire(blocking=False):
             wrong = []
             try:
@@ -268,12 +299,6 @@ class Documents:
             raise ConfigError(raw.place, raw.number, f"revision {least}, which has been in force, or a later one")
         return raw
 
-    def _belongs(self, document: Document) -> list[ConfigError]:
-        mine = self.service()
-        if document.service is None or not mine or document.service == mine:
-            return []
-        return [ConfigError("service", document.service, f"{mine}, which this is")]
-
     def refuse(self, layer: str, revision: str, *errors: ConfigError) -> Refused:
         """What *layer* has cannot be: tell, and keep what there is."""
         refused = self._noted(layer, revision, *errors)
@@ -283,6 +308,11 @@ class Documents:
     def _noted(self, layer: str, revision: str, *errors: ConfigError) -> Refused:
         refused = self.refused[layer] = Refused(layer=layer, revision=revision, errors=errors)
         return refused
+
+    def _told(self, layer: str, revision: str, changed: int) -> None:
+        if PROCESS.heard:
+            now = self._clock.monotonic()
+            PROCESS.tell(DocumentApplied(policy="document", at=now, layer=layer, revision=revision, changed=changed))
 
     def _tell(self, layer: str, revision: str, errors: tuple[ConfigError, ...]) -> None:
         first = errors[0]
@@ -299,3 +329,9 @@ class Documents:
                     error=str(first),
                 )
             )
+
+
+def _belongs(document: Document, mine: str, whose: str) -> list[ConfigError]:
+    if document.service is None or not mine or document.service == mine:
+        return []
+    return [ConfigError("service", document.service, f"{mine}, {whose}")]

@@ -14,6 +14,9 @@
     [process]
     max_workers = 8
 
+    [callers]                                  # what those are asked for who call this service
+    retry = { attempts = 2 }
+
     [overlay.version.v2.policies.payments.retry]
     attempts = 5
 
@@ -37,6 +40,7 @@ from .._core._names import check_name
 from .._core._schema import unknown
 from .._process import ProcessSettings
 from ..errors import ConfigError
+from ._callers import cannot_be_asked
 from ._parts import BASE, OVERLAYS, ROLLOUT, Document, Part
 from ._paths import joined, split
 from ._slots import SLOTS, expanded, resolved, settings_of
@@ -52,9 +56,11 @@ API_VERSION = "svcgov/v1"
 MOST_ERRORS = 50
 CODE_ONLY = ("name", "final", "clock", "random", "listeners")  # keyword arguments that are no settings
 _DEEPEST = 32
-_BODY = ("policies", "process", "unset")
+_TABLES = ("policies", "callers", "process")
+_BODY = (*_TABLES, "unset")
 _TOP = ("api_version", "service", *_BODY, "overlay", "rollouts")
-_ROLLOUT = ("until", "percent", *_BODY)
+_SOME = tuple(key for key in _BODY if key != "callers")  # who calls cannot know which of us will answer
+_ROLLOUT = ("until", "percent", *_SOME)
 _UNTIL = "a time with its zone, such as 2026-03-01T12:00:00Z"
 _CONTENT = "a text, a number, true, false, a list or a table"
 
@@ -143,20 +149,23 @@ class _Reader:
         self.unset: list[Path] = []
         self.short: set[Path] = set()
         values: dict[str, Any] = {}
+        known = _BODY if kind in (BASE, "stage") else _SOME
         for key, value in body.items():
             path = (*prefix, key)
-            if key == "policies":
+            if key not in known:
+                self.errors.append(unknown(key, value, dict.fromkeys(known), joined(prefix)))
+            elif key == "policies":
                 values[key] = {
                     policy: self.policy(slots, (key, policy), prefix)
                     for policy, slots in self.table(value, path).items()
                     if self.named(policy, (*path, policy)) and not self.gone(slots, (key, policy))
                 }
+            elif key == "callers":
+                values[key] = self.callers(self.policy(value, (key,), prefix), prefix)
             elif key == "process":
                 values[key] = self.settings(ProcessSettings._fields, self.table(value, path), (key,), prefix)
-            elif key == "unset":
-                self.take_back(value, path)
             else:
-                self.errors.append(unknown(key, value, dict.fromkeys(_BODY), joined(prefix)))
+                self.take_back(value, path)
         return Part(kind=kind, name=name, values=values, unset=tuple(self.unset), prefix=prefix, short=frozenset(self.short))
 
     def rollout(self, name: str, body: dict[str, Any], path: Path) -> Part:
@@ -172,7 +181,7 @@ class _Reader:
         if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
             self.wrong((*path, "percent"), percent, "a number from 0 to 100")
             percent = 0
-        part = self.part(ROLLOUT, name, {key: body[key] for key in _BODY if key in body}, path)
+        part = self.part(ROLLOUT, name, {key: body[key] for key in _SOME if key in body}, path)
         return part.replace(until=until or 0.0, percent=float(percent))
 
     def gone(self, value: Any, path: Path) -> bool:
@@ -184,7 +193,7 @@ class _Reader:
     def take_back(self, value: Any, path: Path) -> None:
         for place, text in enumerate(value if isinstance(value, list) else [value]):
             keys = split(text) if isinstance(text, str) else None
-            if keys is None or keys[0] not in _BODY[:2]:
+            if keys is None or keys[0] not in _TABLES:
                 where = f"{joined(path)}[{place}]" if isinstance(value, list) else joined(path)
                 self.errors.append(ConfigError(where, text, 'places, such as ["policies.payments.retry"]'))
             else:
@@ -207,6 +216,13 @@ class _Reader:
             else:
                 values[slot] = self.slot(slot, given, here, prefix)
         return values
+
+    def callers(self, values: dict[str, Any], prefix: Path) -> dict[str, Any]:
+        """What callers are asked for, as far as they can be."""
+        wrong = [(("callers", *path), value, expected) for path, value, expected in cannot_be_asked(values)]
+        for path, value, expected in wrong:
+            self.wrong((*prefix, *path), value, expected)
+        return {} if wrong else values
 
     def order(self, given: Any, path: Path) -> None:
         right = isinstance(given, list) and all(one in SLOTS for one in given) and len(set(given)) == len(given)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .._core._backoff import BackoffSettings
 from .._core._matching import WORDS
 from .._process import ProcessSettings
+from ._callers import STRICTER
 from ._parts import OVERLAYS
 from ._slots import SLOTS, settings_of, shorthand_of
 from .document import API_VERSION
@@ -70,13 +71,16 @@ def schema() -> Shape:
         "process": _table(ProcessSettings._fields),
         "unset": {"type": "array", "items": {"type": "string"}},
     }
-    part = {"type": "object", "properties": body, "additionalProperties": False}
+    callers = {"callers": {"$ref": "#/$defs/callers"}}
     moments = {
         "until": {"type": "string", "format": "date-time", "description": "when it ends"},
         "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "of all processes"},
     }
-    rollout = {"type": "object", "properties": moments | body, "additionalProperties": False}
-    overlays = {kind: {"type": "object", "additionalProperties": part} for kind in OVERLAYS}
+    rollout = _closed(moments | body)
+    overlays = {
+        kind: {"type": "object", "additionalProperties": _closed(body | (callers if kind == "stage" else {}))}
+        for kind in OVERLAYS
+    }
     return {
         "$schema": DRAFT,
         "title": "A governance document of svcgov",
@@ -85,7 +89,8 @@ def schema() -> Shape:
             "api_version": {"const": API_VERSION},
             "service": _NAME,
             **body,
-            "overlay": {"type": "object", "properties": overlays, "additionalProperties": False},
+            **callers,
+            "overlay": _closed(overlays),
             "rollouts": {"type": "object", "propertyNames": _NAME, "additionalProperties": rollout},
         },
         "additionalProperties": False,
@@ -98,6 +103,7 @@ def schema() -> Shape:
                 },
                 "additionalProperties": False,
             },
+            "callers": _closed({slot: _asked(slot) for slot in SLOTS}),
             **{f"settings.{slot}": _table(settings_of(slot)._fields) for slot in SLOTS if not slot.startswith("attempt_")},
             "backoff": _table(BackoffSettings._fields),
             "duration": _DURATION,
@@ -108,6 +114,14 @@ def schema() -> Shape:
     }
 
 
+def _asked(slot: str) -> Shape:
+    """What a service may ask of its callers."""
+    fields = {name: field for name, field in settings_of(slot)._fields.items() if name in STRICTER[slot]}
+    short = shorthand_of(slot)
+    table = _table(fields)
+    return table if short is None else {"anyOf": [_shape(short, fields[short]), table]}
+
+
 def _slot(slot: str) -> Shape:
     table = {"$ref": f"#/$defs/settings.{slot.removeprefix('attempt_')}"}
     short = shorthand_of(slot)
@@ -115,11 +129,12 @@ def _slot(slot: str) -> Shape:
 
 
 def _table(fields: Mapping[str, Field]) -> Shape:
-    return {
-        "type": "object",
-        "properties": {name: _or_null(_shape(name, field)) for name, field in fields.items()},
-        "additionalProperties": False,
-    }
+    return _closed({name: _or_null(_shape(name, field)) for name, field in fields.items()})
+
+
+def _closed(properties: Shape) -> Shape:
+    """A table of these, and of nothing else."""
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _or_null(shape: Shape) -> Shape:

@@ -2,9 +2,10 @@
 
 Precedence, lowest first::
 
-    built-in < code < [ fleet < group < service ] < file < SVCGOV_SET < code marked final
+    built-in < callers < code < [ fleet < group < service ] < file < SVCGOV_SET < code marked final
                         base of each, then the stage of each, then the version, then the colour, then rollouts
 
+What a service asks of its ``callers`` is the lowest: the table of that name in its own document, which they pull (`_callers`).
 The file has its base, its overlays and its rollouts for itself: whoever puts a file beside a process means that process.
 
 Rule 1: tables merge; scalars and lists replace; ``unset`` (and null) takes back what the layers below say.
@@ -19,7 +20,7 @@ from ._parts import BASE, OVERLAYS, ROLLOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeAlias
 
     from ._parts import Document, Part
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 REMOTE = ("fleet", "group", "service")  # lowest first
 LAYERS = (*REMOTE, "file", "environment")
+CALLERS = "callers"
 
 
 class Origin(Frozen):
@@ -53,6 +55,10 @@ class Effective(Frozen):
         """The tables of slots by the names that they are meant for."""
         return self.values.get("policies", {})  # type: ignore[no-any-return]  # as `document` reads it
 
+    def asked(self, path: Path) -> bool:
+        """Whether what is at *path* is nothing but a wish of those who are called."""
+        return self.origins[path][0] == CALLERS
+
     def origin(self, path: Path) -> Origin | None:
         """Where *path* comes from, or what it would stand in."""
         while path:
@@ -74,14 +80,19 @@ NOTHING = Effective(values={}, origins={})
 
 
 def merged(
-    documents: Mapping[str, Document], labels: Mapping[str, str], holds: Callable[[Part], bool] = lambda rollout: False
+    documents: Mapping[str, Document],
+    labels: Mapping[str, str],
+    holds: Callable[[Part], bool] = lambda rollout: False,
+    asked: Iterable[Part] = (),
 ) -> Effective:
     """What *documents*, by their layers, mean for an instance of these *labels* (``stage``, ``version``, ``colour``).
 
-    *holds* says whether a rollout does, here and now.
+    *holds* says whether a rollout does, here and now; *asked* is what those ask of it whom it calls.
     """
     values: dict[str, Any] = {}
     origins: dict[Path, Source] = {}
+    for wish in asked:
+        _lay(wish.values, values, origins, (), (CALLERS, wish))
     for layer, part in _in_order(documents, labels):
         if part.kind == ROLLOUT and not holds(part):
             continue

@@ -46,13 +46,17 @@ class AsyncRegistry:
         """As `Registry.deregister`."""
         await self._done(lambda: self.plain.deregister(instance))
 
-    async def say(self, **changes: Any) -> None:
+    async def say(self, instance: Instance | None = None, /, **changes: Any) -> None:
         """As `Registry.say`."""
-        await self._done(lambda: self.plain.say(**changes))
+        await self._done(lambda: self.plain.say(instance, **changes))
 
     async def drain(self) -> None:
         """As `Registry.drain`."""
         await self._done(self.plain.drain)
+
+    async def tell(self, service: str, which: str | None = None, *, status: str) -> list[Instance]:
+        """As `Registry.tell`."""
+        return await self._done(lambda: self.plain.tell(service, which, status=status))
 
     async def close(self) -> None:
         """As `Registry.close`."""

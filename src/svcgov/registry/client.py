@@ -1,4 +1,4 @@
-"""The client of a registry: what is said of this process, and what is known of others. Its documents are in `_published`.
+"""The client of a registry: what is known of others. What is said of instances is in `_registered`, documents in `_published`.
 
 Rule 1: what reads, renews or takes away never raises: while nobody answers, what was known before stands, marked as stale. What
         writes on purpose (`put`, `publish`, `rollback`) raises, since somebody wants to know.
@@ -9,20 +9,17 @@ Rule 4: a process that was forked has registered nothing: what its parent has is
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-from functools import partial
-
 from .._core._clock import SYSTEM
 from .._core._environment import text as variable
 from .._core._listeners import PROCESS, Listeners
 from .._core._live import born
-from .._core._model import Endpoint, Instance, MalformedError
 from .._core._names import check_name
 from .._core._report import report_once
 from .._core._schema import duration
-from ..errors import ConfigError, RegistryError
-from ..facts import LeaseLost, RecordSkipped, RegistryFailed, RegistryRecovered
+from ..errors import RegistryError
+from ..facts import RecordSkipped, RegistryFailed, RegistryRecovered
 from ._published import Published
+from ._registered import Registered, check_record
 from ._schemes import opened
 from ._view import Found, View
 from .backends._backend import PATIENCE
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from .._core._chores import Chores
+    from .._core._model import Endpoint
     from ..typing import Clock, Duration
     from ._aio import AsyncRegistry
     from .backends._backend import Backend
@@ -62,7 +60,7 @@ def connect(url: str | None = None, *, ttl: Duration = TTL, clock: Clock | None 
     return Registry(opened(given, path, clock), ttl=_ttl.read(ttl, "connect.ttl"), clock=clock)
 
 
-class Registry(Published):
+class Registry(Registered, Published):
     """One registry, and what this process has to do with it. Made by `connect`."""
 
     def __init__(self, backend: Backend, *, ttl: float, clock: Clock, chores: Chores | None = None) -> None:
@@ -74,69 +72,19 @@ class Registry(Published):
         self._beat: Beat | None = None
         self._views: dict[str, View] = {}
         self._documents = {}
+        self._failing: float | None = None  # since when
         self._begin()
         born(self)
 
-    def _begin(self) -> None:
-        self.mine: dict[tuple[str, str], Instance] = {}
-        self._held: set[tuple[str, str]] = set()  # whose lease we have had
-        self._failing: float | None = None  # since when
-        self._locks: dict[str, Any] = {}
-
     def forked(self) -> None:
         """In a process that has just been forked: rule 4, and nobody is asking."""
+        self._failing = None
         self._begin()
         self.ears.forked()
         self.backend.forked()
 
     def __repr__(self) -> str:
         return f"<Registry {self.backend.url}>"
-
-    # -- this process ------------------------------------------------------------------------------------------------
-
-    def register(self, instance: Instance) -> Instance:
-        """Say that *instance* is there, until it is deregistered or the process ends. Returns it with its id.
-
-        Where the registry does not answer, that is done later: see `beat`.
-
-        Raises:
-            ConfigError: for an instance that cannot be.
-        """
-        if not isinstance(instance, Instance):
-            raise ConfigError("register", instance, "an Instance (an Endpoint is written by put)")
-        known = instance.replace(id=instance.id or _new_id(), started=instance.started or self.clock.wall())
-        _check(known, "register")
-        self.mine[known.service, known.id] = known
-        self.beat.begin()
-        self._tried(partial(self._register, known.service, known.id))
-        return known
-
-    def renew(self) -> bool:
-        """Renew the leases of what is registered here, and register anew what has lost its lease. Whether all is well."""
-        return all(self._renewed(instance) for instance in list(self.mine.values()))
-
-    def deregister(self, instance: Instance | None = None) -> None:
-        """Take *instance*, or all that is registered here, away."""
-        for known in list(self.mine.values()):
-            if instance is None or (known.service, known.id) == (instance.service, instance.id):
-                self.mine.pop((known.service, known.id), None)
-                if self._tried(partial(self._deregister, known.service, known.id)) is None:
-                    break  # the leases of the others run out by themselves, too
-        if instance is None:
-            self.mine.clear()
-
-    def say(self, **changes: Any) -> None:
-        """Say something else of all that is registered here, such as ``applied="7"``.
-
-        Raises:
-            ConfigError: for what cannot be.
-        """
-        for known in list(self.mine.values()):
-            self.register(known.replace(**changes))
-
-    def drain(self) -> None:
-        """Say of all that is registered here that it wants no more calls; it serves what it has."""
-        self.say(status="draining")
 
     @property
     def beat(self) -> Beat:
@@ -201,7 +149,7 @@ class Registry(Published):
         if view is None:
             view = self._views.setdefault(service, View(service, self.ttl))
             self.beat.begin()
-        lock = self._locks.setdefault(service, allocate_lock())
+        lock = self._lock_of(service)
         if not lock.acquire(timeout=PATIENCE):  # another thread is asking
             return not view.found.stale
         try:
@@ -211,13 +159,17 @@ class Registry(Published):
                 view.failed()
                 return False
             view.answered(answer[0], self.moment(), lambda key, path, revision: self._skipped(service, key, path, revision))
+            if answer[0] is not None:
+                self._heard(service, answer[0].instances)
             return True
         finally:
             lock.release()
 
     def watched(self) -> list[str]:
-        """The services that every beat asks for, those first that were asked for longest ago."""
-        return sorted(self._views, key=lambda service: self._views[service].asked)
+        """The services that every beat asks for, our own among them, those first that were asked for longest ago."""
+        views, ours = self._views, {service for service, _ in list(self.mine)}
+        asked = {service: views[service].asked if service in views else float("-inf") for service in {*views, *ours}}
+        return sorted(asked, key=lambda service: (asked[service], service))
 
     def services(self) -> list[str]:
         """The names of all services that the registry has ever heard of.
@@ -255,7 +207,7 @@ class Registry(Published):
             RegistryError: where the registry does not answer.
         """
         known = endpoint if endpoint.id else endpoint.replace(id="default")
-        _check(known, "put")
+        check_record(known, "put")
         return self.backend.put(known.service, known.id, known.wire(), expected)
 
     def remove(self, endpoint: Endpoint, *, expected: int | None = None) -> None:
@@ -278,30 +230,6 @@ class Registry(Published):
     def moment(self) -> float:
         """A reading of the clock, for ages."""
         return self.clock.monotonic()
-
-    def _renewed(self, instance: Instance) -> bool:
-        kept = self._tried(partial(self.backend.renew, instance.service, instance.id, self.ttl))
-        if kept is False:
-            if (instance.service, instance.id) in self._held:
-                self._tell(lambda now: LeaseLost(policy="registry", at=now, service=instance.service, id=instance.id))
-            kept = self._tried(partial(self._register, instance.service, instance.id))
-        return bool(kept)
-
-    def _register(self, service: str, key: str) -> bool:
-        """Write what was said last: also what another thread says meanwhile, or that it has said goodbye."""
-        written: Instance | None = None
-        while (last := self.mine.get((service, key))) is not written:
-            if last is None:
-                return self._deregister(service, key)
-            self.backend.register(service, key, last.wire(), self.ttl)
-            self._held.add((service, key))
-            written = last
-        return True
-
-    def _deregister(self, service: str, key: str) -> bool:
-        self._held.discard((service, key))
-        self.backend.deregister(service, key)
-        return True
 
     def _tried(self, ask: Callable[[], T]) -> T | None:
         """What *ask* gives, or None where the registry does not answer; rule 3."""
@@ -326,16 +254,3 @@ class Registry(Published):
     def _tell(self, fact: Callable[[float], Any]) -> None:
         if self.ears.heard:
             self.ears.tell(fact(self.moment()))
-
-
-def _new_id() -> str:
-    from os import getpid, urandom
-
-    return f"{getpid()}-{urandom(6).hex()}"
-
-
-def _check(record: Any, place: str) -> None:
-    try:
-        record.check()
-    except MalformedError as error:
-        raise ConfigError(f"{place}.{error.path}", error.value, error.expected) from None

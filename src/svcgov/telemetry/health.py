@@ -2,7 +2,7 @@
 
 Alive is a process that can answer this. Ready is one whose required dependencies would be asked if a call came now: a circuit
 whose wait is over would let a probe through, so its service is ready. Else an instance that is taken out of traffic would never
-send the probe that closes the circuit again.
+send the probe that closes the circuit again. One that is draining is not: it serves what it has, and wants no more.
 
 Rule: looking changes nothing, and asks nobody over the network.
 """
@@ -52,14 +52,15 @@ def listed(required: Any, path: str) -> tuple[Any, ...]:
     return tuple(required)
 
 
-def ready(required: Iterable[Any], *, scope: str) -> Health:
-    """Whether the *required* dependencies would be asked: circuit breakers, or their names in *scope*.
+def ready(required: Iterable[Any], *, scope: str, draining: bool = False) -> Health:
+    """Whether the *required* dependencies would be asked: circuit breakers, or their names in *scope*; not while *draining*.
 
     Raises:
         ConfigError: for something else than those.
     """
     named = listed(tuple(required), "ready.requires")
-    return Health(reasons=tuple(reason for one in named if (reason := _missing(one, scope))))
+    reasons = [reason for one in named if (reason := _missing(one, scope))]
+    return Health(reasons=("draining", *reasons) if draining else tuple(reasons))
 
 
 def _missing(one: Any, scope: str) -> str:

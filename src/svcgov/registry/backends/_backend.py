@@ -23,8 +23,12 @@ if TYPE_CHECKING:
         blocks: bool  # whether a call may wait for somebody else
         url: str  # for messages
 
-        def register(self, service: str, key: str, record: str, ttl: float) -> None:
-            """Put the record of an instance under a lease of *ttl* seconds; an equal one does not move the revision."""
+        def register(self, service: str, key: str, record: str, ttl: float, over: str | None = None) -> str | None:
+            """Put the record of an instance under a lease of *ttl* seconds; an equal one does not move the revision.
+
+            *over* is the record that it must have, ``""`` for none, None for any: else nothing is done, and what is there is
+            returned.
+            """
             ...
 
         def renew(self, service: str, key: str, ttl: float) -> bool:

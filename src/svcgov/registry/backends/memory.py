@@ -58,15 +58,18 @@ class MemoryBackend:
         self._clock = clock
         self._store = _stores.setdefault(name, Store())
 
-    def register(self, service: str, key: str, record: str, ttl: float) -> None:
+    def register(self, service: str, key: str, record: str, ttl: float, over: str | None = None) -> str | None:
         """As `Backend.register`."""
         with self._store.lock:
             held = self._looked_at(service)
-            before = held.instances.get(key)
+            _, before = held.instances.get(key, (0.0, ""))
+            if over not in (None, before):
+                return before
             held.instances[key] = self._clock.monotonic() + ttl, record
             held.left.pop(key, None)
-            if before is None or before[1] != record:
+            if before != record:
                 self._moved(held)
+            return None
 
     def renew(self, service: str, key: str, ttl: float) -> bool:
         """As `Backend.renew`."""

@@ -66,15 +66,19 @@ class SqliteBackend:
         self._file: tuple[int, int] | None = None  # which one is open
         self._parents: list[object] = []  # held, never closed: a close would be one of the parent's, too
 
-    def register(self, service: str, key: str, record: str, ttl: float) -> None:
+    def register(self, service: str, key: str, record: str, ttl: float, over: str | None = None) -> str | None:
         """As `Backend.register`."""
         with self._writing(service=service, id=key) as ask:
             now = self._reaped(ask)
-            before = ask("SELECT record FROM instance", _THIS).fetchone()
+            row = ask("SELECT record FROM instance", _THIS).fetchone()
+            before = str(row[0]) if row else ""  # anybody may have written what is no text
+            if over not in (None, before):
+                return before
             ask(_LEASE, record=record, ttl=ttl, ends=now + ttl)
             ask("DELETE FROM departure", _THIS)
-            if before != (record,):
+            if before != record:
                 self._moved(ask)
+            return None
 
     def renew(self, service: str, key: str, ttl: float) -> bool:
         """As `Backend.renew`."""
