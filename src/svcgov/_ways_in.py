@@ -6,7 +6,7 @@ loaded when one of them is used.
 
 from __future__ import annotations
 
-from ._core._names import scoped
+from ._core._names import INBOUND, NAMES, scoped
 from ._ways_in_functions import FunctionsIn
 from .errors import ConfigError
 
@@ -215,8 +215,11 @@ class WaysIn(FunctionsIn):
         self._trace()
         from .pipeline import pipeline_of
 
+        pipeline = scoped(self.scope, pipeline_of)(policy, f"{place}.policy")
+        if pipeline.name is None:
+            NAMES.know(self.scope, INBOUND, pipeline)
         return {
-            "pipeline": scoped(self.scope, pipeline_of)(policy, f"{place}.policy"),
+            "pipeline": pipeline,
             "identity": self.identity,
             "log": self._access_log(),
             "clock": self.clock,

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-
 __all__ = ["GateSettings", "Gated", "Governed", "Pipeline", "Policy", "flat", "named", "pipeline_of", "slots_of"]
 
 
@@ -50,7 +49,7 @@ class Governed:
 
     __slots__ = (
         "__weakref__", "clock", "edge", "function", "head", "inline", "instead", "kind", "name", "owners", "policies", "record",
-        "route", "service", "target",
+        "route", "service", "target", "told",
     )  # fmt: skip
 
     route: Route
@@ -70,6 +69,7 @@ class Governed:
     ) -> None:
         self.target: Callable[..., Any] = target
         self.instead: Callable[..., Any] | None = None  # what a test lets be called in its place
+        self.told: Callable[[], object] | None = None  # whom to tell when it holds other policies
         self.kind: str = kind_of(target)
         self.owners: tuple[Pipeline, ...] = owners
         self.policies: tuple[Policy, ...] = policies
@@ -87,14 +87,13 @@ class Governed:
 
     def nested(self) -> Route:
         """The frames, made anew."""
-        known_as = self._known_as() if _overrides.in_use else None
         return nest(
             active(self.policies),
             self.target,
             kind="inline" if self.inline and self.kind == "sync" else self.kind,
             name=self.name,
             clock=self.clock,
-            known_as=known_as,
+            known_as=self._known_as() if _overrides.in_use else None,
             instead=self.instead,
             edge=self.edge,
         )
@@ -118,6 +117,8 @@ class Governed:
         if policies != self.policies:
             self.policies, self.clock = policies, clock_of(policies, self.clock)
             self.route = self.nested()
+            if self.told is not None:
+                self.told()
 
 
 class Pipeline(Enterable):
@@ -178,9 +179,8 @@ class Pipeline(Enterable):
     ) -> Callable[P, T]:
         """As a decorator, with a word about where: at an *edge* (a governed client, of *service*), or around a function.
 
-        *clock* is what the call is measured by where no policy brings a clock. *inline* says that it belongs to the thread
-        it is called on, as at an edge: no time-out makes it on another one. *model* is the pipeline that this one was made
-        like, which shows what becomes of the calls, too.
+        *clock* measures the call where no policy brings one. *inline* says that it belongs to the thread it is called on: no
+        time-out makes it on another one. *model* is the pipeline that this one was made like, which shows its calls, too.
         """
         _check_callable(fn)
         target: Callable[..., Any] = fn

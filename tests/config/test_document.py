@@ -37,6 +37,7 @@ FULL: dict[str, Any] = {
         "search": {"rate_limit": {"limit": "5/second", "key": "header:x-tenant"}},
     },
     "process": {"max_workers": 8, "idle": "1m"},
+    "inbound": {"rate_limit": "200/second", "order": ["rate_limit", "bulkhead"]},
     "callers": {"timeout": "2s", "retry": {"attempts": 2}, "rate_limit": {"limit": ["5/second"], "burst": 3}},
     "overlay": {
         "stage": {"prod": {"policies": {"payments": {"timeout": "2s"}}}},
@@ -95,14 +96,17 @@ def test_null_takes_back() -> None:
         (of_payments(rate_limt="1/second"), "circuit_breaker, attempt_timeout (did you mean rate_limit?), got '1/second'"),
         ({"polices": {}}, "polices: expected one of api_version, service, policies"),
         ({"overlay": {"color": {}}}, "overlay.color: expected one of stage, version, colour (did you mean colour?), got {}"),
-        ({"overlay": {"stage": {"a.b": {"x": 1}}}}, 'overlay.stage."a.b".x: expected one of policies, callers, process, unset'),
+        (
+            {"overlay": {"stage": {"a.b": {"x": 1}}}},
+            'overlay.stage."a.b".x: expected one of policies, inbound, callers',
+        ),
         (
             {"overlay": {"colour": {"a": {"callers": {}}}}},
-            "overlay.colour.a.callers: expected one of policies, process, unset, got",
+            "overlay.colour.a.callers: expected one of policies, inbound, process, unset, got",
         ),
         (
             {"rollouts": {"a": {"percent": 1, "callers": {}}}},
-            "rollouts.a.callers: expected one of until, percent, policies, process",
+            "rollouts.a.callers: expected one of until, percent, policies, inbound, process",
         ),
         (of_payments(retry={"attempts": 0}), "policies.payments.retry.attempts: expected an integer >= 1, got 0"),
         (of_payments(bulkhead=0), "policies.payments.bulkhead: expected an integer >= 1, got 0"),

@@ -31,7 +31,7 @@ def of_payments(**slots: Any) -> dict[str, Any]:
 def test_nothing_holds_of_nothing() -> None:
     """No layer, no value."""
     assert holds() == NOTHING
-    assert NOTHING.policies() == {}
+    assert NOTHING.slots("payments") == {}
     assert NOTHING.origin(("policies", "payments")) is None
 
 
@@ -49,7 +49,7 @@ def test_the_order_of_the_layers() -> None:
             document.setdefault("overlay", {})[kind] = {LABELS[kind]: said}
         else:
             document.update(said)
-        assert holds(**layers).policies()["payments"]["retry"]["attempts"] == attempts
+        assert holds(**layers).slots("payments")["retry"]["attempts"] == attempts
 
 
 def test_tables_merge_and_lists_replace() -> None:
@@ -91,7 +91,7 @@ def test_what_is_taken_back_is_taken_back_from_below() -> None:
 def test_an_overlay_is_for_those_of_its_name() -> None:
     """Not for others, and not for those who have no name."""
     document = {"overlay": {"colour": {"blue": of_payments(bulkhead=1), "": of_payments(bulkhead=2)}}}
-    assert holds(file=document).policies()["payments"]["bulkhead"] == {"limit": 1}
+    assert holds(file=document).slots("payments")["bulkhead"] == {"limit": 1}
     assert holds({"colour": "green"}, file=document).values == {}
     assert holds({}, file=document).values == {}
 

@@ -41,6 +41,7 @@ PIPELINES = st.dictionaries(
 )
 BODY = {
     "policies": st.one_of(PIPELINES, ANYTHING),
+    "inbound": st.one_of(ANYTHING, st.dictionaries(SLOTS, st.dictionaries(SETTINGS, ANYTHING, max_size=3), max_size=3)),
     "callers": st.one_of(ANYTHING, st.dictionaries(SLOTS, st.dictionaries(SETTINGS, ANYTHING, max_size=2), max_size=2)),
     "unset": st.one_of(
         ANYTHING, st.lists(st.sampled_from(["policies.one", "policies.two.retry", "policies..", "x"]), max_size=3)

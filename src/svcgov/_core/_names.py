@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 MOST = 10_000
 _NOWHERE = "a document"  # where a thing was made that no code has named
 PIPELINE = "pipeline"  # the kind of what has many policies
+INBOUND = "[inbound]"  # what documents call a way in whose policies have no name; nobody can call a thing of his so
 SCOPE: ContextVar[str] = ContextVar("svcgov.scope", default="")  # whose names are meant by what is being made
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from .._core._backoff import Backoff
 from .._core._clock import SYSTEM
-from .._core._names import NAMES, PIPELINE
+from .._core._names import INBOUND, NAMES, PIPELINE
 from .._documented import CANONICAL, check, hold, placed
 from .._policy import Policy, clock_of
 from ..errors import ConfigError
 from ..pipeline import Pipeline, slots_of
 from ._paths import joined
 from ._slots import SLOTS, policy_of, resolved
+from .merge import place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Binding:
         """Change what *plan* says."""
         self._made |= plan.made
         for (name, slot), policy in plan.made.items():
-            if policy.shape != "limit":
+            if policy.shape != "limit" and name != INBOUND:
                 NAMES.introduce(self.scope, slot, name, policy)
         for policy, said, settings in plan.changes:
             policy.document(said, settings)
@@ -99,19 +100,21 @@ class Binding:
     # -- what is said of whom ----------------------------------------------------------------------------------------
 
     def _pipeline(self, plan: Plan, effective: Effective, name: str, pipeline: Pipeline) -> None:
-        table = effective.policies().get(name, {})
+        table = effective.slots(name)
         own = slots_of(pipeline.own)
         for policy in pipeline.own:
             self._say_own(plan, effective, name, pipeline, policy)
         added: dict[str, Policy] = {}
         for slot in SLOTS:
-            path = ("policies", name, slot)
+            path = (*place_of(name), slot)
             if slot not in table or (
                 effective.asked(path) and (len(own.get(slot, ())) > 1 or (slot == "retry" and slot not in own))
             ):
                 continue
             if len(own.get(slot, ())) > 1:
-                expected = f"one {slot} in the pipeline {name}; with several, each has its own name"
+                expected = (
+                    f"one {slot} in {name if name == INBOUND else f'the pipeline {name}'}; with several, each has its own name"
+                )
                 plan.errors.append(ConfigError(written(effective, path), table[slot], expected))
             elif slot not in own:
                 try:
@@ -123,24 +126,24 @@ class Binding:
         order = [*table.get("order", ()), *(slot for slot in CANONICAL if slot not in table.get("order", ()))]
         policies = placed(pipeline.own, added, order)
         try:
-            check(pipeline, policies, joined(("policies", name)))
+            check(pipeline, policies, joined(place_of(name)))
         except ConfigError as error:
-            plan.errors.append(as_written(error, effective, ("policies", name)))
+            plan.errors.append(as_written(error, effective, place_of(name)))
         plan.held.append((pipeline, policies))
 
     def _only_here(self, plan: Plan, name: str, slot: str, table: Said, clock: Clock) -> Policy:
         """The policy of a slot that the code has not."""
         found = plan.made.get((name, slot)) or self._made.get((name, slot))
-        said = self._resolved(table, ("policies", name, slot), {})
+        said = self._resolved(table, (*place_of(name), slot), {})
         if found is not None and not found.declared and not _can_be(found, said):
             plan.gone.add(id(found))  # no code knows it, so one that was made otherwise can take its place
             found = None
-        elif found is None and slot not in ("timeout", "attempt_timeout"):
+        elif found is None and slot not in ("timeout", "attempt_timeout") and name != INBOUND:
             found = NAMES.find(self.scope, slot, name)
         if found is None or found.clock is not clock:
             made: Any = policy_of(slot)
-            made.settings_class.of(said, joined(("policies", name, slot)))  # whose errors tell the place
-            found = made(said, name=name, clock=clock)
+            made.settings_class.of(said, joined((*place_of(name), slot)))  # whose errors tell the place
+            found = made(said, name="inbound" if name == INBOUND else name, clock=clock)
             found.attach(edge=False, service=None)  # what it needs has to be said
             found.declared, found.documented = {}, said  # of the code there is nothing
             plan.made[name, slot] = found
@@ -157,12 +160,12 @@ class Binding:
         """What is said of *policy* under *name*, upon what has been said of it before."""
         said = {
             setting: value
-            for setting, value in effective.policies().get(name, {}).get(slot, {}).items()
-            if setting not in policy.declared or not effective.asked(("policies", name, slot, setting))
+            for setting, value in effective.slots(name).get(slot, {}).items()
+            if setting not in policy.declared or not effective.asked((*place_of(name), slot, setting))
         }
         before = plan.said.get(policy)
         if before is None or said:
-            plan.said[policy] = {**(before[0] if before else {}), **said}, ("policies", name, slot)
+            plan.said[policy] = {**(before[0] if before else {}), **said}, (*place_of(name), slot)
 
     def _changes(self, plan: Plan, effective: Effective) -> None:
         for policy, (said, path) in plan.said.items():

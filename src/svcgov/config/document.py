@@ -11,6 +11,9 @@
     timeout = "5s"                             # a shorthand: { seconds = "5s" }
     retry = { attempts = 3, on = ["connection", "5xx"] }
 
+    [inbound]                                  # the ways in whose policies have no name
+    rate_limit = "200/second"
+
     [process]
     max_workers = 8
 
@@ -56,7 +59,7 @@ API_VERSION = "svcgov/v1"
 MOST_ERRORS = 50
 CODE_ONLY = ("name", "final", "clock", "random", "listeners")  # keyword arguments that are no settings
 _DEEPEST = 32
-_TABLES = ("policies", "callers", "process")
+_TABLES = ("policies", "inbound", "callers", "process")
 _BODY = (*_TABLES, "unset")
 _TOP = ("api_version", "service", *_BODY, "overlay", "rollouts")
 _SOME = tuple(key for key in _BODY if key != "callers")  # who calls cannot know which of us will answer
@@ -160,12 +163,13 @@ class _Reader:
                     for policy, slots in self.table(value, path).items()
                     if self.named(policy, (*path, policy)) and not self.gone(slots, (key, policy))
                 }
-            elif key == "callers":
-                values[key] = self.callers(self.policy(value, (key,), prefix), prefix)
             elif key == "process":
                 values[key] = self.settings(ProcessSettings._fields, self.table(value, path), (key,), prefix)
-            else:
+            elif key == "unset":
                 self.take_back(value, path)
+            elif not self.gone(value, (key,)):
+                slots = self.policy(value, (key,), prefix)
+                values[key] = self.callers(slots, prefix) if key == "callers" else slots
         return Part(kind=kind, name=name, values=values, unset=tuple(self.unset), prefix=prefix, short=frozenset(self.short))
 
     def rollout(self, name: str, body: dict[str, Any], path: Path) -> Part:

@@ -68,10 +68,11 @@ def schema() -> Shape:
     """The schema of a whole document."""
     body = {
         "policies": {"type": "object", "propertyNames": _NAME, "additionalProperties": _or_null({"$ref": "#/$defs/policies"})},
+        "inbound": _or_null({"$ref": "#/$defs/policies"}),
         "process": _table(ProcessSettings._fields),
         "unset": {"type": "array", "items": {"type": "string"}},
     }
-    callers = {"callers": {"$ref": "#/$defs/callers"}}
+    callers = {"callers": _or_null({"$ref": "#/$defs/callers"})}
     moments = {
         "until": {"type": "string", "format": "date-time", "description": "when it ends"},
         "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "of all processes"},

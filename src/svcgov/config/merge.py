@@ -16,6 +16,7 @@ Rule 3: of what is replaced nothing stays: a value in the place of a table, a ta
 from __future__ import annotations
 
 from .._core._frozen import Frozen
+from .._core._names import INBOUND
 from ._parts import BASE, OVERLAYS, ROLLOUT
 
 TYPE_CHECKING = False
@@ -51,9 +52,10 @@ class Effective(Frozen):
     values: dict[str, Any]
     origins: dict[Path, Source]
 
-    def policies(self) -> dict[str, dict[str, Any]]:
-        """The tables of slots by the names that they are meant for."""
-        return self.values.get("policies", {})  # type: ignore[no-any-return]  # as `document` reads it
+    def slots(self, name: str) -> dict[str, Any]:
+        """The tables of slots that are meant for *name*."""
+        table = self.values if name == INBOUND else self.values.get("policies", {})
+        return table.get(place_of(name)[-1], {})  # type: ignore[no-any-return]  # as `document` reads it
 
     def asked(self, path: Path) -> bool:
         """Whether what is at *path* is nothing but a wish of those who are called."""
@@ -74,6 +76,11 @@ class Effective(Frozen):
     def leaves(self) -> list[tuple[Path, Any, Origin]]:
         """Each value, with its path and its origin."""
         return [(path, value, self._of(path)) for path, value in leaves(self.values, ())]
+
+
+def place_of(name: str) -> Path:
+    """Where a document speaks of *name*."""
+    return ("inbound",) if name == INBOUND else ("policies", name)
 
 
 NOTHING = Effective(values={}, origins={})

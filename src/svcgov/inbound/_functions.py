@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from .._core._context import Identity, Invocation
-    from ..pipeline import Pipeline
+    from ..pipeline import Governed, Pipeline
     from ..typing import Clock
     from ._answers import Answer
     from ._arrival import Came
@@ -62,15 +62,25 @@ class Edge:
     """What stands around a function on one *way* in: how its calls begin, and how they end."""
 
     def __init__(
-        self, fn: Callable[..., Any], way: Way, *, pipeline: Pipeline, identity: Identity, log: Log, clock: Clock
+        self,
+        fn: Callable[..., Any],
+        way: Way,
+        *,
+        pipeline: Pipeline,
+        identity: Identity,
+        log: Log,
+        clock: Clock,
+        dress: Callable[[Callable[..., Any], bool], Callable[..., Any]] | None = None,
     ) -> None:
         if "generator" in kind_of(fn):
             raise TypeError(f"{name_of(fn)} is a generator function: a call from outside has one answer, so return it whole")
-        governed = pipeline.around(fn, clock=clock, inline=True)
-        policies = governed.__svcgov__.policies  # type: ignore[attr-defined]  # the mark of what is governed
-        self.passed = bool(policies)
-        # With nobody to pass, and nobody to ask how it went, the function is called as it is.
-        self.target: Callable[..., Any] = governed if policies or pipeline.name is not None else fn
+        self._fn = fn
+        self._governed = pipeline.around(fn, clock=clock, inline=True)
+        self._named = pipeline.name is not None
+        self._dress = dress
+        self._mark: Governed = self._governed.__svcgov__  # type: ignore[attr-defined]  # of what is governed
+        self._mark.told = self.look
+        self.look()
         self.name: str = name_of(fn)
         self._way = way
         self.came: Callable[[Any, Any], Came] = way.came
@@ -78,6 +88,13 @@ class Edge:
         self.identity: Identity = identity
         self.log: Log = log
         self._clock = clock
+
+    def look(self) -> None:
+        """Whether there is anybody to pass: a document may say so at any time."""
+        self.passed: bool = bool(self._mark.policies)
+        # With nobody to pass, and nobody to ask how it went, the function is called as it is.
+        target = self._governed if self.passed or self._named else self._fn
+        self.run: Callable[..., Any] = target if self._dress is None else self._dress(target, self.passed)
 
     def begun(self, now: float, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Invocation, bool]:
         """Set the context of a call with these arguments; and whether its time is over already."""
@@ -136,8 +153,8 @@ class Edge:
         end(self.log, invocation, error=error, began=began, ended=self._clock.monotonic(), operation=self.name, **http)
 
 
-def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock: Clock, every: bool) -> Callable[..., Any]:
-    """A plain function in the place of *fn*, which *run* calls."""
+def plain(fn: Callable[..., Any], edge: Edge, *, clock: Clock, every: bool) -> Callable[..., Any]:
+    """A plain function in the place of *fn*."""
     left_of, came, identity = edge.left_of, edge.came, edge.identity
     ended, failed, name, log = edge.ended, edge.failed, edge.name, edge.log
 
@@ -155,7 +172,7 @@ def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock:
         try:
             if expired:
                 raise DeadlineExceededError(name, "expired")
-            result = run(*args, **kw)
+            result = edge.run(*args, **kw)
         except BaseException as error:
             answer = failed(invocation, now, error, every=every or expired)
             if answer is None:
@@ -174,7 +191,6 @@ def plain(fn: Callable[..., Any], edge: Edge, run: Callable[..., Any], *, clock:
 
 def waiting(fn: Callable[..., Any], edge: Edge, *, clock: Clock, every: bool) -> Callable[..., Any]:
     """A coroutine function in the place of *fn*."""
-    run = edge.target
 
     @functools.wraps(fn)
     async def handle(*args: Any, **kw: Any) -> Any:
@@ -185,7 +201,7 @@ def waiting(fn: Callable[..., Any], edge: Edge, *, clock: Clock, every: bool) ->
             try:
                 if expired:
                     raise DeadlineExceededError(edge.name, "expired")
-                result = await run(*args, **kw)
+                result = await edge.run(*args, **kw)
             except BaseException as error:
                 answer = edge.failed(invocation, now, error, every=every or expired)
                 if answer is None:
@@ -204,6 +220,4 @@ def governed(
 ) -> Callable[..., Any]:
     """*fn*, sync or async as it is, governed by *pipeline*; *every* makes answers of refusals from its own calls too."""
     edge = Edge(fn, way, pipeline=pipeline, identity=identity, log=log, clock=clock)
-    if kind_of(edge.target) == "async":
-        return waiting(fn, edge, clock=clock, every=every)
-    return plain(fn, edge, edge.target, clock=clock, every=every)
+    return (waiting if kind_of(edge.run) == "async" else plain)(fn, edge, clock=clock, every=every)

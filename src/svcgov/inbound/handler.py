@@ -9,7 +9,7 @@ All else is as `_functions` has it.
 
 from __future__ import annotations
 
-from .._core._callable import kind_of
+from .._core._callable import kind_of, name_of
 from . import aws_lambda
 from ._functions import Edge, plain
 from ._lifecycle import late_calls_go_on, started
@@ -33,14 +33,18 @@ def handled(
     Raises:
         TypeError: for something that cannot be a handler.
     """
-    edge = Edge(fn, aws_lambda, pipeline=pipeline, identity=identity, log=log, clock=clock)
-    run = _unless_replayed(edge.target, clock) if edge.passed else edge.target
-    if kind_of(edge.target) == "async":
-        from ._loop import on_loop
 
-        run = on_loop(run, name=edge.name, clock=clock, cut=late_calls_go_on())
+    def dressed(target: Callable[..., Any], passed: bool) -> Callable[..., Any]:
+        run = _unless_replayed(target, clock) if passed else target
+        if kind_of(target) == "async":
+            from ._loop import on_loop
+
+            run = on_loop(run, name=name_of(fn), clock=clock, cut=late_calls_go_on())
+        return run
+
+    edge = Edge(fn, aws_lambda, pipeline=pipeline, identity=identity, log=log, clock=clock, dress=dressed)
     started(identity, clock)
-    return plain(fn, edge, run, clock=clock, every=every)
+    return plain(fn, edge, clock=clock, every=every)
 
 
 def _unless_replayed(target: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
