@@ -52,7 +52,7 @@ def _install(session: nox.Session, *groups: str, extra: str = "") -> None:
 
 @nox.session(python=MAIN)
 def demo(session: nox.Session) -> None:
-    """A function survives an outage: the shop, with svcgov and without, in about half a minute."""
+    """A function and a service survive an outage: the shop, with svcgov and without, in under a minute."""
     _install(session, "demo")
     session.run("python", "examples/shop", *session.posargs)
 

@@ -1,4 +1,4 @@
-"""``python examples/shop``: a function, a service that gets into trouble, and what svcgov makes of it.
+"""``python examples/shop``: a function, two services, one of which gets into trouble, and what svcgov makes of it.
 
 Exit status: 0 when everything was seen as told, 1 when something was not, 130 after a Ctrl-C.
 """
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 
 from processes import ProcessEndedError
 
-_NEEDED = ("awslambdaric", "httpx2", "svcgov")
+_NEEDED = ("awslambdaric", "fastapi", "httpx2", "svcgov", "uvicorn")
 
 
 def main() -> int:
@@ -49,16 +49,19 @@ def main() -> int:
 def tell(folder: pathlib.Path, *, as_json: bool) -> int:
     """The whole story, its files in *folder*; returns the exit status."""
     import summary
+    from desk import Desk
     from drawing import drawing
     from play import FRONTS, GOVERNED, PLAIN, Play
     from stage import Stage
     from story import differences
+    from traces import Traces
 
     began = time.monotonic()
     out = sys.stderr if as_json else sys.stdout
     with drawing(out) as picture, ExitStack() as open_:
         stages = {front: open_.enter_context(Stage(module=module, folder=folder)) for front, module in FRONTS.items()}
-        play = Play(stages)
+        desk = Desk(stages[GOVERNED].registry)
+        play = Play(stages, desk)
         play.start()
         try:
             while not play.over(0.1):
@@ -72,10 +75,11 @@ def tell(folder: pathlib.Path, *, as_json: bool) -> int:
         print(f"the story came to no end: {play.failure}", file=sys.stderr)
         return 1
     governed, plain = play.tallies[GOVERNED], play.tallies[PLAIN]
-    wrong = differences(governed, plain)
+    traces = Traces(stages[GOVERNED])
+    wrong = [*differences(governed, plain, play.push), *traces.wrong()]
     print(summary.beside(governed, plain), file=out)
-    order = summary.one_order(stages[GOVERNED].calls(), stages[GOVERNED].charges())
-    print(f"\nOne order in both logs; the browser's trace_id leads from one to the other:\n{order}", file=out)
+    print(f"\nIn the middle of it somebody has typed:\n{desk.said}\n{summary.changed(governed, play.push)}", file=out)
+    print(f"\nOne order in three logs; the browser's trace_id leads from one to the next:\n{traces.one()}", file=out)
     ending = "\n".join([*wrong, "(with --folder the logs are kept)"]) if wrong else f"Everything went as told, in {took:.0f} s."
     print(f"\n{ending}", file=out)
     if as_json:

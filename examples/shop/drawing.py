@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TextIO
 
-from story import PARTS
+from story import PARTS, V1, V2
 from summary import span
 
 if TYPE_CHECKING:
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from figures import Tally
     from play import Play
 
+PUSHED = next(part.name for part in PARTS if part.push)
 INTRODUCTION = """\
-A shop's front, an AWS Lambda function, has payments, an HTTP server, charge each
-line of an order. Payments is about to get into trouble. Two copies of the front
-get the same orders at the same time: one is governed by svcgov, the other one has
-nothing but a time-out of 2 s. It takes half a minute; Ctrl-C ends it.
+A shop's front, an AWS Lambda function, hands what it is asked for to `orders`, an
+ASGI application, which has `payments`, an HTTP server, charge each line of it.
+Payments is about to get into trouble. Two such shops are asked for the same at the
+same time. One is governed by svcgov: its front finds `orders` by that name, and by
+the colour of a call one of two versions. The other one has nothing but time-outs.
+It takes less than a minute; Ctrl-C ends it.
 """
+_AROUND = 14  # lines of the picture that are not about a part
 _LEGEND = """\
-itself: answered by the handler itself, "payment will follow"
-refused: calls that svcgov did not let out
+itself: answered by orders itself, "payment will follow"
+refused: calls to payments that svcgov did not let out
 """
 
 
@@ -68,6 +72,8 @@ class Lines:
         with play.lock:
             for front, tallies in play.tallies.items():
                 self._say(f"  {front:<12} {_sentence(tallies[part])}")
+            if part == PUSHED:
+                self._say(f"  {_followed(play)}")
 
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -93,12 +99,14 @@ class Live:
 
     def update(self, play: Play) -> None:
         """Draw how it stands."""
+        room = (self._console.height - _AROUND) // 3
         with play.lock:
-            picture = _picture(play)
+            picture = _picture(play, len(PARTS) if play.begun > len(PARTS) else max(1, room))
         self._screen.update(picture)
 
 
-def _picture(play: Play) -> RenderableType:
+def _picture(play: Play, room: int) -> RenderableType:
+    """The last parts that have begun, or the first, as many as there is *room* for."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -109,7 +117,8 @@ def _picture(play: Play) -> RenderableType:
         table.add_column(title, no_wrap=True)
     for title in ("orders", "answered", "itself", "failed", "retried", "refused", "longest"):
         table.add_column(title, justify="right", no_wrap=True, min_width=7)
-    for index, part in enumerate(PARTS):
+    first = max(0, min(play.begun, len(PARTS)) - room)
+    for index, part in list(enumerate(PARTS))[first : first + room]:
         style = "dim" if index >= play.begun else "bold" if index == play.begun - 1 else ""
         for row, (front, tallies) in enumerate(play.tallies.items()):
             tally, last = tallies[part.name], row == len(play.tallies) - 1
@@ -129,22 +138,37 @@ def _cells(tally: Tally, orders: int) -> list[str]:
 
 
 def _now(play: Play) -> str:
-    """What goes on, and what the circuit has been through."""
+    """What goes on, what the circuits have been through, and who goes by what was pushed."""
     if play.begun == 0:
         return "The processes are starting ..."
-    if play.begun > len(PARTS):
-        return ""
-    part = PARTS[play.begun - 1]
-    circuit = [state for tallies in play.tallies.values() for tally in tallies.values() for state in tally.circuit]
-    return f"{part.name}: {part.told}\n{part.watch}\ncircuit: {' > '.join(['closed', *circuit])}"
+    lines = [f"circuit of {who}: {_circuit(play, who)}" for who in (V1, V2)]
+    if play.push is not None:
+        lines.append(_followed(play))
+    if play.begun <= len(PARTS):
+        part = PARTS[play.begun - 1]
+        lines = [f"{part.name}: {part.told}", part.watch, *lines]
+    return "\n".join(lines)
+
+
+def _circuit(play: Play, who: str) -> str:
+    """The last that happened to it."""
+    states = [state for tallies in play.tallies.values() for tally in tallies.values() for state in tally.states(who)]
+    return " > ".join(["closed", *states][-6:])
+
+
+def _followed(play: Play) -> str:
+    """Who goes by what was pushed."""
+    followed = {} if play.push is None else play.push.followed
+    who = [f"{one} after {seconds:.1f} s" for one, seconds in sorted(followed.items(), key=lambda item: item[1])]
+    return f"svcgov push: followed by {', '.join(who) or 'nobody yet'}"
 
 
 def _sentence(tally: Tally) -> str:
     """One part of one front, in words."""
     words = [f"{tally.asked} orders", f"{tally.answered} answered"]
-    words += [f"{tally.itself} answered by the handler itself"] if tally.itself else []
+    words += [f"{tally.itself} answered by orders itself"] if tally.itself else []
     words += [f"{tally.failed} failed"] if tally.failed else []
     words += [f"{tally.retried} further attempts"] if tally.retried else []
     words += [f"{tally.refused.total()} refused in {span(tally.refusal_median)}"] if tally.refusals else []
-    words += [f"circuit {' > '.join(tally.circuit)}"] if tally.circuit else []
+    words += [f"circuit of {who} {' > '.join(states)}" for who in (V1, V2) if (states := tally.states(who))]
     return ", ".join(words) + f"; longest wait {span(tally.longest)}"

@@ -20,8 +20,8 @@ def order(number: int, *, lines: int = 1) -> dict[str, Any]:
     return {"id": f"order-{number}", "lines": items}
 
 
-def api_gateway_v2(payload: object, *, path: str = "/orders", colour: str = "blue") -> dict[str, Any]:
-    """``POST`` *path* with *payload* as JSON, from a browser that sends a trace, baggage and a colour along."""
+def api_gateway_v2(payload: object, *, path: str = "/orders", colour: str | None = "blue") -> dict[str, Any]:
+    """``POST`` *path* with *payload* as JSON, from a browser that sends a trace, baggage and, if it has one, a *colour* along."""
     now = time.time()
     utc = time.gmtime(now)
     body = json.dumps(payload)
@@ -37,8 +37,9 @@ def api_gateway_v2(payload: object, *, path: str = "/orders", colour: str = "blu
         "x-forwarded-for": "203.0.113.7",
         "x-forwarded-port": "443",
         "x-forwarded-proto": "https",
-        "x-svcgov-colour": colour,
     }
+    if colour is not None:
+        headers["x-svcgov-colour"] = colour
     return {
         "version": "2.0",
         "routeKey": f"POST {path}",

@@ -2,8 +2,10 @@
 
 Rule 1: waits are the customer's, from the event to the answer; refusals' times are those of the whole
         ``payments.post(...)``; both are taken in the process where they happen.
-Rule 2: nothing gets lost: each order is answered, answered by the handler itself, or failed; each attempt left on the
-        wire or was refused; each request that left reached payments or met a closed port (`Tally.unaccounted`).
+Rule 2: nothing gets lost: each order is answered, answered without all of its charges, or failed, and one instance of orders had
+        it; each attempt left on the wire or was refused; each request that left reached payments or met a closed port
+        (`Tally.unaccounted`).
+Rule 3: of what instances of orders do it is known which one did it: *who* is ``orders v1``, ``orders v2``, or ``orders``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class Tally:
 
     asked: int = 0
     answered: int = 0  # 200: every line charged
-    itself: int = 0  # 202: the handler's own answer
+    itself: int = 0  # 202: an answer of orders' own
     failed: int = 0
     in_vain: int = 0  # lines that payments charged in orders that failed
     waits: list[float] = field(default_factory=list)
@@ -32,15 +34,18 @@ class Tally:
     refusals: list[float] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
-    circuit: list[str] = field(default_factory=list)
+    served: Counter[tuple[str, str]] = field(default_factory=Counter)  # orders, by their colour and who had them
+    circuit: list[tuple[str, str, str]] = field(default_factory=list)  # whose it is, what it was then, and why
+    settings: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # whose, and which from then on
     got: int = 0
     traced: int = 0
     at_once: int = 0
     unpaid: list[str] = field(default_factory=list)  # the orders that failed
 
-    def outcome(self, order: str, *, failed: bool, value: Any, seconds: float) -> None:
-        """One order: what the function returned or raised."""
+    def outcome(self, order: str, *, colour: str, by: set[str], failed: bool, value: Any, seconds: float) -> None:
+        """One order: who had it, and what the function returned or raised."""
         self.asked += 1
+        self.served.update((colour, who) for who in by)
         self.waits.append(seconds)
         status = 500 if failed else value["statusCode"]
         if status == 200:
@@ -52,13 +57,15 @@ class Tally:
             self.unpaid.append(order)
 
     def seen(self, line: dict[str, Any]) -> None:
-        """One line of the function's tape."""
+        """One line of a tape."""
         if line["kind"] == "call":
             self.calls += 1
             if line["how"] == "refused":
                 self.refusals.append(line["seconds"])
         elif line["kind"] == "sent":
             self.sent[line["how"]] += 1
+        elif line["kind"] == "settings":
+            self.settings.append((line["who"], line["settings"]))
         elif line["event"] == "svcgov.call_refused":
             self.refused[line["fields"]["reason"]] += 1
         elif line["event"] == "svcgov.retry_scheduled":
@@ -66,7 +73,7 @@ class Tally:
         elif line["event"] == "svcgov.retry_ended":
             self.ended[line["fields"]["cause"]] += 1
         elif line["event"] == "svcgov.circuit_changed":
-            self.circuit.append(line["fields"]["after"])
+            self.circuit.append((line["who"], line["fields"]["after"], line["fields"]["cause"]))
 
     def reached(self, counts: dict[str, int], charged: set[str]) -> None:
         """What payments has counted, and the lines, ``order/sku``, that it has charged, so far."""
@@ -77,6 +84,7 @@ class Tally:
         """Where the counts do not add up."""
         sums = {
             "orders asked": (self.asked, self.answered + self.itself + self.failed),
+            "orders that orders had": (self.asked, self.served.total()),
             "attempts made": (self.calls + self.retried, self.sent.total() + self.refused.total()),
             "requests sent": (self.sent.total(), self.got + sum(self.sent[how] for how in _UNREACHED)),
         }
@@ -85,6 +93,10 @@ class Tally:
             for what, (all_of_them, found) in sums.items()
             if all_of_them != found
         ]
+
+    def states(self, who: str) -> list[str]:
+        """What the circuit of *who* went through."""
+        return [state for whose, state, _ in self.circuit if whose == who]
 
     @property
     def refusal_median(self) -> float:
@@ -103,7 +115,9 @@ class Tally:
             "refused": dict(self.refused),
             "retries_ended": dict(self.ended),
             "sent": dict(self.sent),
+            "served": {f"{colour}, by {who}": count for (colour, who), count in sorted(self.served.items())},
             "circuit": self.circuit,
+            "settings": self.settings,
             "longest_wait": round(self.longest, 6),
             "median_wait": round(statistics.median(self.waits), 6) if self.waits else 0.0,
             "median_refusal": round(self.refusal_median, 6),

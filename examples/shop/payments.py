@@ -1,6 +1,6 @@
-"""The service that `front` depends on: a real HTTP server in a process of its own, whose faults can be switched.
+"""The service that `orders` depends on: a real HTTP server in a process of its own, whose faults can be switched.
 
-It serves ``POST /charges`` on one port and takes orders on another one (``POST /fault``, ``GET /counts``):
+It serves ``POST /charges`` on one port and is controlled on another one (``POST /fault``, ``GET /counts``):
 
 ===========  ===========================================================================================
 healthy      a charge takes ``--work`` seconds
@@ -184,7 +184,7 @@ class Charges(Speaker):
         self.say(status, {"charged": status == 200}, headers)
 
 
-class Orders(Speaker):
+class Control(Speaker):
     """The side of whoever tells the story."""
 
     def do_POST(self) -> None:
@@ -207,10 +207,10 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=12, help="charges at a time; more get a 503")
     given = parser.parse_args()
     till = Till(work=given.work, capacity=given.capacity)
-    orders = Listener(("127.0.0.1", 0), Orders)
-    orders.till = till
-    threading.Thread(target=orders.serve_forever, daemon=True).start()
-    print(json.dumps({"port": till.open(), "control": orders.server_address[1]}), flush=True)
+    control = Listener(("127.0.0.1", 0), Control)
+    control.till = till
+    threading.Thread(target=control.serve_forever, daemon=True).start()
+    print(json.dumps({"port": till.open(), "control": control.server_address[1]}), flush=True)
     sys.stdin.read()
 
 

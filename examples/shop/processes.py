@@ -72,8 +72,8 @@ def on_lambda(handler: str, *, api: str, task_root: pathlib.Path) -> dict[str, s
     }
 
 
-def first_line(process: subprocess.Popen[bytes], log: pathlib.Path, *, seconds: float = 20.0) -> str:
-    """The first whole line that *process* says.
+def first_line(process: subprocess.Popen[bytes], log: pathlib.Path, *, having: str = "", seconds: float = 30.0) -> str:
+    """The first whole line that *process* says, of those *having* this in them.
 
     Raises:
         ProcessEndedError: when it ends first, or says nothing for so long.
@@ -81,8 +81,9 @@ def first_line(process: subprocess.Popen[bytes], log: pathlib.Path, *, seconds: 
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         said = log.read_text(encoding="utf-8", errors="replace")
-        if "\n" in said:
-            return said.partition("\n")[0]
+        for line in said.splitlines(keepends=True):
+            if having in line and line.endswith("\n"):
+                return line.rstrip()
         if process.poll() is not None:
             break
         time.sleep(0.02)

@@ -1,15 +1,17 @@
-"""The end of the story: the figures side by side, and one order as both sides have logged it."""
+"""The end of the story: the figures side by side, and what one push has changed."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from figures import Tally, total
-from story import CAPACITY
+from story import CAPACITY, V1, V2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+
+    from desk import Push
 
 _REASONS = {
     "open": "the circuit was open",
@@ -37,8 +39,10 @@ def rows(governed: Tally, plain: Tally) -> Iterator[Row]:
 
     yield both("orders asked", lambda one: one.asked)
     yield both("  answered, every line charged", lambda one: one.answered)
-    yield both("  answered by the handler itself: payment will follow", lambda one: one.itself)
+    yield both("  answered by orders itself: payment will follow", lambda one: one.itself)
     yield both("  failed", lambda one: one.failed)
+    for (colour, who), count in sorted(governed.served.items(), key=lambda item: item[0][1]):
+        yield f"  of {colour}, served by {who}", str(count), _NONE
     yield both("lines charged in vain, since their order failed", lambda one: one.in_vain)
     yield "further attempts made", str(governed.retried), _NONE
     yield "  not made, since the budget was used up", str(governed.ended["budget"]), _NONE
@@ -53,22 +57,43 @@ def rows(governed: Tally, plain: Tally) -> Iterator[Row]:
 
 def beside(governed: dict[str, Tally], plain: dict[str, Tally]) -> str:
     """The rows as text."""
-    table = [("", "with svcgov", "without"), *rows(total(governed), total(plain))]
-    width = max(len(title) for title, _, _ in table)
-    return "\n".join(f"{title:<{width}}  {left:>11}  {right:>9}" for title, left, right in table)
+    return _table([("", "with svcgov", "without"), *rows(total(governed), total(plain))])
 
 
-def one_order(calls: Iterable[dict[str, Any]], charges: Iterable[dict[str, Any]]) -> str:
-    """The last order that was answered in one piece, as the front and as payments have logged it."""
-    by_trace: dict[str, list[dict[str, Any]]] = {}
-    for charge in charges:
-        if charge["traceparent"] is not None and charge["status"] == 200:
-            by_trace.setdefault(charge["traceparent"].split("-")[1], []).append(charge)
-    for call in reversed(list(calls)):
-        found = by_trace.get(call["trace_id"], [])
-        if call.get("status") == 200 and len(found) == 1:
-            return f"front     {json.dumps(call)}\npayments  {json.dumps(found[0])}"
-    return ""
+def changed(governed: dict[str, Tally], push: Push | None) -> str:
+    """What was so before something was pushed, and after it."""
+    burst, burst_again = governed["burst"], governed["burst 2"]
+    table = [("", "before", "after")]
+    for who in (V1, V2):
+        known = [said for whose, said in total(governed).settings if whose == who]
+        first, last = (known[0], known[-1]) if known else ({}, {})
+        for title, name in (
+            ("calls to payments", "rate_limit"),
+            ("failures in a row to open its circuit", "consecutive_failures"),
+        ):
+            table.append((f"{who}: {title}", str(first.get(name) or _NONE), str(last.get(name) or _NONE)))
+        causes = [_opened(governed[part], who) for part in ("down", "down 2")]
+        table.append(("  opened in the outage by", causes[0], causes[1]))
+    table += [
+        (f"lines charged in a burst of {40 * burst.asked}", str(burst.sent["200"]), str(burst_again.sent["200"])),
+        ("  refused: the rate limit was used up", str(burst.refused["limited"]), str(burst_again.refused["limited"])),
+        ("  refused: the bulkhead was full", str(burst.refused["full"]), str(burst_again.refused["full"])),
+    ]
+    followed = {} if push is None else push.followed
+    table += [(f"{who} goes by it", _NONE, f"after {seconds:.1f} s") for who, seconds in sorted(followed.items())]
+    return _table(table)
+
+
+def _opened(tally: Tally, who: str) -> str:
+    """What opened the circuit of *who* first."""
+    causes = [cause for whose, state, cause in tally.circuit if (whose, state) == (who, "open")]
+    return causes[0].replace("_", " ") if causes else _NONE
+
+
+def _table(table: list[Row]) -> str:
+    """*table* in columns."""
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    return "\n".join(f"{title:<{widths[0]}}  {left:>{widths[1]}}  {right:>{widths[2]}}" for title, left, right in table)
 
 
 def as_json(told: dict[str, dict[str, Tally]], differences: list[str], seconds: float) -> str:

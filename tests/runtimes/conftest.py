@@ -24,5 +24,5 @@ def awslambdaric() -> None:
 
 @pytest.fixture(scope="session")
 def shop(awslambdaric: None) -> None:
-    """What the shop's front needs besides."""
-    needed("httpx2")
+    """What the shop needs besides."""
+    needed("fastapi", "httpx2", "uvicorn")

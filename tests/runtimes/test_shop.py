@@ -1,9 +1,9 @@
-"""The example's shop: payments with its faults, and the real runtime interface client with the shop's own front."""
+"""The example's shop: payments with its faults, and the shop's own front and orders, in what really runs them."""
 
 from __future__ import annotations
 
-import json
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +12,10 @@ from events import api_gateway_v2, order
 from figures import Tally
 from payments import LONG, Till
 from runtime_api import FunctionFailed
-from stage import Stage
+from stage import Stage, objects_in
+from story import BLUE, NO_COLOUR, V1, V2
 from svcgov.inbound.aws_lambda import came
+from traces import Traces
 
 if TYPE_CHECKING:
     import pathlib
@@ -89,7 +91,7 @@ def test_an_event_is_one_that_svcgov_reads() -> None:
     assert {"traceparent", "baggage", "x-svcgov-colour"} <= set(arrived.headers)
 
 
-# -- the front, in the real runtime interface client ------------------------------------------------------------------
+# -- the front in the runtime interface client, orders in uvicorn ------------------------------------------------------
 
 
 class Front:
@@ -100,12 +102,21 @@ class Front:
         self.tally = Tally()
         self._number = 0
 
-    def ask(self, *, lines: int = 1, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+    def ask(
+        self, *, lines: int = 1, colour: str | None = BLUE, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """One order: its status, 500 if the function failed, and the event."""
-        event = api_gateway_v2(order(self._number, lines=lines))
+        event = api_gateway_v2(order(self._number, lines=lines), colour=colour)
         event["headers"] |= headers or {}
         outcome, seen = self.stage.invoke(event)
-        self.tally.outcome(f"order-{self._number}", failed=outcome.failed, value=outcome.value, seconds=outcome.seconds)
+        self.tally.outcome(
+            f"order-{self._number}",
+            colour=colour or NO_COLOUR,
+            by={line["who"] for line in seen if line["kind"] == "call"},
+            failed=outcome.failed,
+            value=outcome.value,
+            seconds=outcome.seconds,
+        )
         for line in seen:
             self.tally.seen(line)
         self._number += 1
@@ -118,7 +129,7 @@ class Front:
 
 @pytest.fixture
 def front(shop: None, tmp_path: pathlib.Path) -> Iterator[Front]:
-    """The governed front, ready, and payments healthy."""
+    """The governed shop, ready, and payments healthy."""
     with Stage(module="front", folder=tmp_path) as stage:
         stage.ready()
         stage.fault({"fault": "healthy"}, part="test")
@@ -135,8 +146,25 @@ def test_an_order_is_charged_in_its_own_trace_and_colour(front: Front) -> None:
     spans = {charge["traceparent"].split("-")[2] for charge in charges}
     assert len(spans | {browser}) == 4
     assert {charge["x-svcgov-colour"] for charge in charges} == {"blue"}
-    (call,) = front.stage.calls()
+    (call,) = objects_in(front.stage.log, having="trace_id")
     assert (call["trace_id"], call["colour"], call["status"]) == (trace_id, "blue", 200)
+
+
+def test_blue_orders_are_served_by_the_second_version(front: Front) -> None:
+    """All others by the first; the front knows nothing but a name."""
+    assert [front.ask(colour=colour)[0] for colour in (None, BLUE, None, None)] == [200] * 4
+    assert front.tally.served == {(NO_COLOUR, V1): 3, (BLUE, V2): 1}
+
+
+def test_one_trace_leads_through_three_logs(front: Front) -> None:
+    """That of the browser."""
+    event = front.ask()[1]
+    until = time.monotonic() + 10
+    while not Traces(front.stage).one() and time.monotonic() < until:
+        time.sleep(0.02)  # orders writes its line when the answer has left
+    traces = Traces(front.stage)
+    assert (traces.whole(), traces.wrong()) == ([event["headers"]["traceparent"].split("-")[1]], [])
+    assert [line.split()[0] for line in traces.one().splitlines()] == ["front", "orders", "payments"]
 
 
 def test_the_deadline_shrinks_on_its_way(front: Front) -> None:
@@ -158,14 +186,14 @@ def test_attempts_belong_to_one_order(front: Front) -> None:
     assert len({charge["traceparent"] for charge in charges}) == 3
 
 
-def test_an_outage_is_answered_by_the_handler_itself(front: Front) -> None:
+def test_an_outage_is_answered_by_orders_itself(front: Front) -> None:
     """After a few 503 the circuit opens, payments is left in peace, and nothing that was counted got lost."""
     assert [front.ask()[0] for _ in range(2)] == [200, 200]
     front.stage.fault({"fault": "unavailable", "retry_after": 5}, part="test")
     assert [front.ask()[0] for _ in range(8)] == [500] * 8
     assert [front.ask()[0] for _ in range(3)] == [202] * 3
     front.tally.reached(front.stage.counts()["test"], {charge["charge"] for charge in front.charges()})
-    assert (front.tally.got, front.tally.traced, front.tally.circuit) == (10, 10, ["open"])
+    assert (front.tally.got, front.tally.traced, front.tally.states(V2)) == (10, 10, ["open"])
     assert front.tally.refused == {"open": 3}
     assert front.tally.unaccounted() == []
 
@@ -180,8 +208,8 @@ def test_the_plain_front_has_nothing_but_its_client(shop: None, tmp_path: pathli
         stage.fault({"fault": "unavailable"}, part="test")
         assert plain.ask()[0] == 500
         assert [charge["traceparent"] for charge in plain.charges()] == [None, None]
-        assert list(stage.calls()) == []
-    assert json.loads(stage.tape.read_text().splitlines()[0])["kind"] == "sent"
+        assert list(objects_in(stage.log, having="trace_id")) == []
+        assert plain.tally.served == {(BLUE, "orders"): 2}
 
 
 def test_a_front_that_does_not_start_says_why(shop: None, tmp_path: pathlib.Path) -> None:
