@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from _worlds import in_child
-from svcgov._core import _chores
 from svcgov._core._chores import NEVER, Chores
 from svcgov.testing import ManualClock
 
@@ -136,19 +133,6 @@ def test_a_chore_that_is_stopped_is_done_no_more(chores: Chores, clock: ManualCl
     clock.advance(10)
     chores.answered(NEVER)
     assert (done.log, chores.due) == ([], NEVER)
-
-
-def test_at_the_end_what_is_to_be_done_then_is_done_once(chores: Chores, done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else."""
-    ends: list[object] = []
-    monkeypatch.setattr(_chores, "_at_end", ends.append)
-    chores.add("beat", done.by("beat"), every=10)
-    chores.add("last", done.by("last"), every=10, at_end=True)
-    chores.add("words", done.by("words"), every=10, at_end=True)
-    assert ends == [chores.end]
-    chores.end()
-    chores.end()
-    assert [name for name, _ in done.log] == ["last", "words"]
 
 
 def test_a_keeper_does_them_when_they_are_due() -> None:
@@ -348,53 +332,3 @@ def test_a_forked_child_has_no_keeper_yet(chores: Chores, clock: ManualClock, do
     clock.advance(10)
     chores.answered(NEVER)
     assert (chores._keeper, done.log) == (None, [("beat", 10.0)])
-
-
-ENDING = """
-import json, os, signal, sys, threading
-from svcgov._core._chores import CHORES
-CHORES.mode = "off"
-CHORES.add("last", lambda: print(json.dumps("last words"), flush=True), every=10, at_end=True)
-"""
-
-
-def test_the_end_of_the_interpreter_is_the_end() -> None:
-    """Last words are said."""
-    assert in_child(ENDING) == "last words"
-
-
-def test_a_process_that_is_asked_to_end_says_its_last_words_and_ends() -> None:
-    """As it would have, with the status of the signal."""
-    asked = ENDING + "os.kill(os.getpid(), signal.SIGTERM)"
-    code = f"""
-import json, subprocess, sys
-child = subprocess.run([sys.executable, "-c", {asked!r}], capture_output=True, text=True)
-print(json.dumps([child.stdout.split("\\n")[0], child.returncode]))
-"""
-    assert in_child(code) == ['"last words"', -signal.SIGTERM]
-
-
-def test_who_listens_already_goes_on_listening() -> None:
-    """A server has its own way to end; the interpreter's end is ours then."""
-    listening = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
-    assert in_child(listening + ENDING + "\nos.kill(os.getpid(), signal.SIGTERM)") == "last words"
-
-
-def test_another_thread_than_the_main_one_cannot_listen() -> None:
-    """It is not an error to try."""
-    code = ENDING.replace("CHORES.add(", "add = lambda: CHORES.add(") + "\nt = threading.Thread(target=add); t.start(); t.join()"
-    assert in_child(code) == "last words"
-
-
-def test_who_is_asked_to_end_ends_what_is_to_be_done_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By then nobody listens any more: the process ends as it would have."""
-    log: list[object] = []
-    listening: dict[int, Any] = {}
-    monkeypatch.setattr("atexit.register", lambda end: log.append("registered"))
-    monkeypatch.setattr("signal.getsignal", lambda number: signal.SIG_DFL)
-    monkeypatch.setattr("signal.signal", listening.__setitem__)
-    monkeypatch.setattr("os.kill", lambda pid, number: log.append(number))
-    _chores._at_end(lambda: log.append("last words"))
-    listening[signal.SIGTERM](signal.SIGTERM, None)
-    assert log == ["registered", "last words", signal.SIGTERM]
-    assert listening[signal.SIGTERM] is signal.SIG_DFL

@@ -52,28 +52,78 @@ def test_fields_that_we_do_not_know_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "path"),
+    ("said", "path", "value", "expected"),
     [
-        ("", "record"),
-        ("[]", "record"),
-        ("[" * 8000, "record"),
-        (json.dumps({**WHOLE, "x": "y" * LONGEST}), "record"),
-        (json.dumps({"service": "orders", "id": "a"}), "address"),
-        (json.dumps({**WHOLE, "id": None}), "id"),
-        (json.dumps({**WHOLE, "service": 7}), "service"),
-        (json.dumps({**WHOLE, "address": "a.test:8080"}), "address"),
-        (json.dumps({**WHOLE, "address": "ftp://a.test"}), "address"),
-        (json.dumps({**WHOLE, "weight": 1.5}), "weight"),
-        (json.dumps({**WHOLE, "labels": []}), "labels"),
-        (json.dumps({**WHOLE, "colour": 1}), "colour"),
-        (json.dumps({**WHOLE, "started": True}), "started"),
+        ({"id": None}, "id", None, "1 to 128 letters, digits or . _ : -"),
+        ({"service": 7}, "service", 7, "1 to 128 letters, digits or . _ : -"),
+        ({"version": 1}, "version", 1, "text"),
+        ({"zone": None}, "zone", None, "text"),
+        ({"address": "a.test:8080"}, "address", "a.test:8080", "an address, such as http://10.0.0.7:8080"),
+        ({"address": "ftp://a.test"}, "address", "ftp://a.test", "an address, such as http://10.0.0.7:8080"),
+        ({"weight": 1.5}, "weight", 1.5, "an integer from 0 to 100"),
+        ({"weight": 101}, "weight", 101, "an integer from 0 to 100"),
+        ({"weight": -1}, "weight", -1, "an integer from 0 to 100"),
+        ({"weight": True}, "weight", True, "an integer from 0 to 100"),
+        ({"labels": []}, "labels", [], "names and texts"),
+        ({"labels": {"a": 1}}, "labels", {"a": 1}, "names and texts"),
+        ({"colour": 1}, "colour", 1, "a colour: 1 to 64 letters, digits or . _ -"),
+        ({"status": "down"}, "status", "down", "one of up, draining"),
+        ({"started": True}, "started", True, "seconds since the epoch"),
     ],
 )
-def test_what_cannot_be_read_says_where(text: str, path: str) -> None:
-    """So that whoever has written it finds it."""
+def test_what_cannot_be_read_says_where_and_what(said: dict[str, Any], path: str, value: Any, expected: str) -> None:
+    """So that whoever has written it finds it; whoever is to write it is told the same."""
+    with pytest.raises(MalformedError) as wrong:
+        Instance.read(json.dumps({**WHOLE, **said}))
+    assert (wrong.value.path, wrong.value.value, wrong.value.expected) == (path, value, expected)
+    assert str(wrong.value) == f"{path}: expected {expected}"
+    with pytest.raises(MalformedError) as before:
+        Instance(**{**WHOLE, **said}).check()
+    assert (before.value.path, before.value.value, before.value.expected) == (path, value, expected)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "[" * 8000])
+def test_what_is_no_object_is_no_record(text: str) -> None:
+    """Whatever else it is."""
     with pytest.raises(MalformedError) as wrong:
         Instance.read(text)
-    assert wrong.value.path == path
+    assert (wrong.value.path, wrong.value.value, wrong.value.expected) == ("record", text, "a JSON object")
+
+
+@pytest.mark.parametrize("name", ["service", "id", "address"])
+def test_what_a_record_needs_is_named(name: str) -> None:
+    """Nothing stands for it."""
+    with pytest.raises(MalformedError) as wrong:
+        Instance.read(json.dumps({key: value for key, value in WHOLE.items() if key != name}))
+    assert (wrong.value.path, wrong.value.value, wrong.value.expected) == (name, None, "a value")
+
+
+def test_a_record_is_at_most_so_long() -> None:
+    """As it is written, and as it is read."""
+    room = LONGEST - len(Instance(**WHOLE, more={"x": ""}).wire())
+    longest = Instance(**WHOLE, more={"x": "y" * room})
+    longest.check()
+    assert Instance.read(longest.wire()) == longest
+    too_long = Instance(**WHOLE, more={"x": "y" * (room + 1)})
+    for refused in (too_long.check, lambda: Instance.read(too_long.wire())):
+        with pytest.raises(MalformedError) as wrong:
+            refused()
+        assert (wrong.value.path, wrong.value.value, wrong.value.expected) == ("record", None, "at most 8192 characters")
+
+
+def test_one_record_has_one_text() -> None:
+    """In the order of its names, without a blank: an equal one moves no revision."""
+    assert Instance(**WHOLE, version="v2", more={"also": [1, 2]}).wire() == (
+        '{"address":"http://a.test:8080","also":[1,2],"id":"a","service":"orders","version":"v2"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[2001:db8::7]:8080", "https://[::1]", "HTTP://a.test", "http://a.test:65535", "http://a.test:1/x?y=z"]
+)
+def test_where_somebody_can_be_called_is_an_address(address: str) -> None:
+    """Also one of IPv6, which stands in brackets."""
+    assert Instance.read(json.dumps({**WHOLE, "address": address})).place == address
 
 
 @pytest.mark.parametrize(

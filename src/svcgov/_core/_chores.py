@@ -7,7 +7,8 @@ Rule 2: where a process has time between its calls, one thread does it when it i
 Rule 3: nothing here raises, and nobody waits: whoever finds the chores in another's hands goes on.
 Rule 4: a chore that raises is reported once, and has its turn again. One that takes longer than it may is not interrupted: the
         others wait for the next turn.
-Rule 5: what is to be done at the end is done once, when the interpreter ends, or the platform asks the process to (SIGTERM).
+Rule 5: what is to be done at the end is done when the interpreter ends, or the platform asks the process to (SIGTERM). A server
+        that listens to that itself hears it from us, and may go on for a while: then it is done at once, and again at the end.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Chores:
             self._plan_locked()
             if at_end and not self._registered:
                 self._registered = True
-                _at_end(self.end)
+                _at_end(self.end, self.leave)
         self._look()
 
         def stop() -> None:
@@ -111,8 +112,15 @@ class Chores:
                 self._plan_locked()
 
     def end(self) -> None:
-        """Do what is to be done at the end, once."""
+        """Do what is to be done at the end, and nothing any more."""
         chores, self._chores, self.due = self._chores, [], NEVER
+        self._last(chores)
+
+    def leave(self) -> None:
+        """Do what is to be done at the end, which has begun, and is not here yet."""
+        self._last(self._chores)
+
+    def _last(self, chores: list[Chore]) -> None:
         for chore in chores:
             if chore.at_end:
                 self._do(chore)
@@ -168,8 +176,8 @@ class Chores:
             raise
 
 
-def _at_end(end: Callable[[], None]) -> None:
-    """Call *end* when the interpreter ends, and when the platform asks it to, where nobody else listens to that."""
+def _at_end(end: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Call *end* when the interpreter ends, and when the platform asks it to; if somebody else listens to that, *leave*."""
     import atexit
     import os
     import signal
@@ -181,9 +189,16 @@ def _at_end(end: Callable[[], None]) -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    def told(number: int, frame: object) -> None:
+        leave()
+        before(number, frame)
+
+    before: Any = signal.getsignal(signal.SIGTERM)
     try:
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        if before is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, asked)
+        elif callable(before):
+            signal.signal(signal.SIGTERM, told)
     except ValueError:  # on another thread than the main one nobody can listen
         pass
 
