@@ -23,7 +23,7 @@ LAYERS = (
     ("routing", "config"),
     ("inbound", "outbound", "registry", "telemetry"),
     ("governor", "_default", "_override", "_under_documents", "_under_registry", "_ways_in", "_ways_in_functions", "logs"),
-    ("__init__", "_cli_documents", "_cli_push", "_cli_registry", "_cli_sets", "cli", "agent", "testing"),
+    ("__init__", "_cli_completion", "_cli_documents", "_cli_push", "_cli_registry", "_cli_sets", "cli", "agent", "testing"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 STRANGERS = LAYERS[2] + LAYERS[4]  # parts that know nothing of the others on their floor
@@ -34,6 +34,7 @@ OWNERS = {  # third-party package: the rooms that may bring it in
     "pybreaker": ("policies/circuit_breaker",),
     "pytest": ("testing/pytest_plugin",),
     "redis": ("policies/_pybreaker",),
+    "shtab": ("_cli_completion",),
     "snapshot_restore_py": ("inbound/_lifecycle",),
     "structlog": ("telemetry/access_log",),
     "tornado": ("policies/_pybreaker",),

@@ -165,4 +165,4 @@ def test_what_is_allowed_is_not_found(name: str, room: str, text: str) -> None:
 def test_each_dependency_has_an_owner() -> None:
     """The five that the project declares, what pybreaker would bring along, who looks for our fixtures, and a platform's own."""
     declared = {"limits", "opentelemetry", "pybreaker", "structlog", "wrapt"}
-    assert set(OWNERS) == declared | {"pytest", "redis", "snapshot_restore_py", "tornado", "yaml"}
+    assert set(OWNERS) == declared | {"pytest", "redis", "shtab", "snapshot_restore_py", "tornado", "yaml"}

@@ -37,6 +37,7 @@ def test_show_tells_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatc
         ["metrics", "what the code mounts", "default"],
         ["traces", "where a provider is set", "default"],
         ["config", "-", "default"],
+        ["appconfig", "-", "default"],
         ["document_keys", "-", "default"],
         ["min_revision", "0", "default"],
         ["group", "-", "default"],
@@ -54,6 +55,19 @@ def test_show_has_every_variable_that_there_is() -> None:
     shown = {name for setting in SETTINGS for name in setting.variables if name.startswith("SVCGOV_")}
     written = {name for file in Path(SOURCE).rglob("*.py") for name in re.findall(r"SVCGOV_[A-Z_]+", file.read_text())}
     assert shown | {"SVCGOV_SET"} == written
+
+
+def test_the_profile_of_appconfig_is_shown_with_the_port_of_its_agent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is said by the agent's own variable."""
+    monkeypatch.setenv("SVCGOV_APPCONFIG", "shop / test/limits")
+    monkeypatch.setenv("AWS_APPCONFIG_EXTENSION_HTTP_PORT", "4000")
+    assert main(["show"]) == 0
+    assert re.search(r"appconfig +shop/test/limits, port 4000 +SVCGOV_APPCONFIG", capsys.readouterr().out)
+    monkeypatch.setenv("AWS_APPCONFIG_EXTENSION_HTTP_PORT", "all")
+    assert main(["show"]) == 1
+    assert "error: AWS_APPCONFIG_EXTENSION_HTTP_PORT: expected a port" in capsys.readouterr().err
 
 
 def test_who_asks_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +123,7 @@ def test_a_secret_is_not_shown(
         ("SVCGOV_REDACT", "..."),
         ("SVCGOV_METRICS", "carrier-pigeon"),
         ("SVCGOV_TRACES", "all"),
+        ("SVCGOV_APPCONFIG", "shop/test"),
         ("SVCGOV_MIN_REVISION", "first"),
         ("SVCGOV_COLOUR", "light blue"),
         ("SVCGOV_REGISTRY", "carrier-pigeon://roof"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,18 @@ def test_who_is_told_to_drain_is_not_ready(request: pytest.FixtureRequest) -> No
     assert not governor.ready()
     registry.forked()
     assert governor.ready()
+
+
+def test_a_platform_that_asks_is_told_who_drains(request: pytest.FixtureRequest) -> None:
+    """Over HTTP, as of a breaker that is open."""
+    registry = connect(f"memory://{request.node.name}")
+    governor = Governor(service="orders", registry=registry, address=ADDRESS)
+    app = governor.wsgi(lambda environ, start: [], health="/-")
+    registry.drain()
+    told: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/-/ready"}
+    body = b"".join(app(environ, lambda status, headers, *_: told.append(status)))
+    assert (told, json.loads(body)) == (["503 Service Unavailable"], {"status": "unavailable", "reasons": ["draining"]})
 
 
 def test_what_a_process_says_of_its_documents_takes_nothing_back(request: pytest.FixtureRequest) -> None:

@@ -103,6 +103,11 @@ class UnderDocuments:
             self._documents = None
             documents.leave(*sources, close=alone)
             raise refused.errors[0]
+        self._watch()
+
+    def _watch(self) -> None:
+        """Look at what is followed every now and then."""
+        documents = self._under()
         if not documents.watched:
             documents.watched = True
             CHORES.add("document", documents.look, every=EVERY)
@@ -121,16 +126,25 @@ class UnderDocuments:
     def _found(self) -> None:
         """Follow what the environment says, if there is anything: a file by ``SVCGOV_CONFIG`` or its usual name, ``SVCGOV_SET``.
 
+        ``SVCGOV_APPCONFIG`` names a document from elsewhere: a wrong one there stops nobody from starting.
+
         Raises:
             ConfigError: where a document cannot be.
         """
         if self._documents is not None:
             return
-        path, said = file_of_document(), text("SVCGOV_SET")
+        path, said, agent = file_of_document(), text("SVCGOV_SET"), None
+        if named := text("SVCGOV_APPCONFIG"):
+            from .config.appconfig import AppConfig
+
+            agent = AppConfig(named, self.clock)
         if path or said:
             from .config.sources import Environment, File
 
             self._begin(*([File(path)] if path else []), *([Environment(said)] if said else []))
+        if agent is not None:
+            self._under().follow(agent)
+            self._watch()
 
 
 def least_revision() -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .registry.layer import Layer
     from .typing import Clock
 
+APPCONFIG = "SVCGOV_APPCONFIG"  # names the document of the service, which is then not that of the registry
 FLEET = "fleet"  # whose documents hold for all, and their layer
 GROUP = "SVCGOV_GROUP"
 _LONGEST = 200  # characters of what is said about documents
@@ -109,7 +110,7 @@ class UnderRegistry:
 
         if group := text(GROUP):
             check_name(group, GROUP)
-        whose = {FLEET: FLEET, "group": group, "service": self.identity.service}
+        whose = {FLEET: FLEET, "group": group, "service": "" if self._agent() else self.identity.service}
         self._layers = tuple(Layer(registry, name, layer) for layer, name in whose.items() if name)
         registry.beat.also = (*registry.beat.also, self._look)
         registry.beat.begin()
@@ -119,7 +120,7 @@ class UnderRegistry:
         """Load the code of documents where there is one, or nobody says that there is none; then look for others."""
         if self._followed:
             self._under().look()
-        elif any(layer.ask() is not False for layer in self._layers):
+        elif self._agent() or any(layer.ask() is not False for layer in self._layers):
             self._followed = True
             self._under().follow(*self._layers)
         self._listen_to_callees()
@@ -167,12 +168,20 @@ class UnderRegistry:
 
     def _keeping(self) -> Kept | None:
         """Where documents of the registry are kept for the next start, which may find nobody who could tell."""
-        registry = self.registry
-        if registry is None or registry.backend.url.startswith("memory:"):  # which has nothing to say to another process
+        registry, agent = self.registry, self._agent()
+        if registry is not None and not registry.backend.url.startswith("memory:"):  # which has nothing to say to another process
+            name = f"{registry.backend.url} {self.identity.service}@{self.scope}"
+        elif agent:
+            name = f"@{self.scope}"
+        else:
             return None
         from .config._kept import Kept
 
-        return Kept(f"{registry.backend.url} {self.identity.service}@{self.scope}", wall=self.clock.wall)
+        return Kept(f"{name} {agent}" if agent else name, wall=self.clock.wall)
+
+    def _agent(self) -> str:
+        """The profile of AppConfig that has the document of the service, if there is one: only where no scope is its own."""
+        return "" if self.scope else text(APPCONFIG)
 
     def _finding(self) -> AbstractContextManager[object]:
         """While clients are governed: they find services by the names that are registered."""

@@ -198,13 +198,12 @@ class WaysIn(FunctionsIn):
         return Either(*found)
 
     def _reasons(self, requires: Sequence[str | CircuitBreaker], path: str) -> Callable[[], tuple[str, ...]]:
-        """What says why the service is not ready, of the dependencies that it *requires*."""
-        if not requires:
-            return tuple
-        from .telemetry.health import listed
+        """What says why the service is not ready: the dependencies that it *requires*, and whether it is draining."""
+        if requires:
+            from .telemetry.health import listed
 
-        required = listed(requires, path)
-        return lambda: self.ready(*required).reasons
+            requires = listed(requires, path)
+        return lambda: self.ready(*requires).reasons
 
     def _edge(self, place: str, service: str | None, policy: Policies, errors: Errors) -> dict[str, Any]:
         """What every way in is given."""

@@ -1,17 +1,18 @@
 """The command ``svcgov``.
 
-====================  =======================================================================================
-``svcgov show``       the settings that a function would find in this environment, and where each comes from
-``svcgov check``      whether documents can be: all that is wrong in them
-``svcgov diff``       what another document would change
-``svcgov schema``     the JSON Schema of documents, for editors
-``svcgov sign``       put a document into a signed envelope
-``svcgov push``       publish a document to a registry, or change settings of the one that is there
-``svcgov rollback``   publish an earlier document anew
-``svcgov history``    the documents that were published, by whom, and why
-``svcgov registry``   which services there are, and where they are called
-``--version``         the version
-====================  =======================================================================================
+=====================  =======================================================================================
+``svcgov show``        the settings that a function would find in this environment, and where each comes from
+``svcgov check``       whether documents can be: all that is wrong in them
+``svcgov diff``        what another document would change
+``svcgov schema``      the JSON Schema of documents, for editors
+``svcgov sign``        put a document into a signed envelope
+``svcgov push``        publish a document to a registry, or change settings of the one that is there
+``svcgov rollback``    publish an earlier document anew
+``svcgov history``     the documents that were published, by whom, and why
+``svcgov registry``    which services there are, and where they are called
+``svcgov completion``  the script by which a shell completes what you type
+``--version``          the version
+=====================  =======================================================================================
 
 Exit status: 0 when all is well, 1 when a setting cannot be, 2 when the command is not understood.
 """
@@ -23,7 +24,7 @@ import json
 import sys
 from warnings import catch_warnings, simplefilter
 
-from . import __version__, _cli_documents, _cli_push, _cli_registry
+from . import __version__, _cli_completion, _cli_documents, _cli_push, _cli_registry
 from ._core._chores import MODES
 from ._core._clock import SYSTEM
 from ._core._context import well_coloured
@@ -32,6 +33,7 @@ from ._core._names import check_name
 from ._core._spans import WORDS as TRACES
 from ._under_documents import least_revision
 from .config._signed import DocumentKeys
+from .config.appconfig import port, profile
 from .errors import ConfigError
 from .governor import colours_of
 from .propagation import colour
@@ -85,6 +87,11 @@ def _document_keys() -> str:
     return repr(DocumentKeys(keys, "SVCGOV_DOCUMENT_KEYS")) if keys else ""
 
 
+def _appconfig() -> str:
+    given = text("SVCGOV_APPCONFIG")
+    return f"{'/'.join(profile(given))}, port {port()}" if given else ""
+
+
 def _colour() -> str:
     given = text("SVCGOV_COLOUR")
     if given and not well_coloured(given):
@@ -120,6 +127,7 @@ SETTINGS = (
     Setting("metrics", lambda: chosen() or "what the code mounts", "SVCGOV_METRICS"),
     Setting("traces", lambda: word("SVCGOV_TRACES", TRACES, "where a provider is set"), "SVCGOV_TRACES"),
     Setting("config", file_of_document, "SVCGOV_CONFIG"),
+    Setting("appconfig", _appconfig, "SVCGOV_APPCONFIG"),
     Setting("document_keys", _document_keys, "SVCGOV_DOCUMENT_KEYS", secret=True),
     Setting("min_revision", lambda: str(least_revision()), "SVCGOV_MIN_REVISION"),
     Setting("group", _group, "SVCGOV_GROUP"),
@@ -131,12 +139,14 @@ SETTINGS = (
     Setting("keeper", lambda: word("SVCGOV_KEEPER", MODES, "auto"), "SVCGOV_KEEPER"),
 )
 
+_COMMANDS = _cli_documents.COMMANDS | _cli_push.COMMANDS | _cli_registry.COMMANDS | _cli_completion.COMMANDS
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = _parser().parse_args(arguments)
     if given.command != "show":
-        return int((_cli_documents.COMMANDS | _cli_push.COMMANDS | _cli_registry.COMMANDS)[given.command](given))
+        return int(_COMMANDS[given.command](given))
     with catch_warnings():
         simplefilter("ignore")  # that policies are off is what this shows, not what it warns of
         rows = [setting.shown() for setting in SETTINGS] + _cli_documents.rows()
@@ -156,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     _cli_documents.add_to(commands)
     _cli_push.add_to(commands)
     _cli_registry.add_to(commands)
+    _cli_completion.add_to(commands, parser)
     return parser
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import svcgov
 from svcgov import bulkhead
 from svcgov._core._clock import SYSTEM
 from svcgov._core._names import NAMES
 from svcgov.config._kept import Kept
 from svcgov.config.apply import Documents
 from svcgov.config.sources import File, Raw
+from svcgov.facts import DocumentApplied
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,17 @@ def test_what_was_in_force_is_in_force_again(folder: Path) -> None:
     assert limit() == 8
     started(None, Registry())
     assert limit() == 1
+
+
+def test_what_was_kept_and_is_still_there_is_told_once(folder: Path) -> None:
+    """It is in force once; a later one is another."""
+    started(kept(folder), Registry(raw(7, 3)))
+    applied: list[Any] = []
+    stop = svcgov.listen(applied.append, DocumentApplied)
+    documents = started(kept(folder), Registry(raw(7, 3), raw(7, 4)))
+    documents.look()
+    stop()
+    assert [one.revision for one in applied] == ["3", "4"]
 
 
 def test_what_is_kept_is_the_floor_s_ceiling(folder: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def disabled() -> frozenset[str]:
 
 def documented() -> bool:
     """Whether the environment means a document, or says settings itself."""
-    return bool(file_of_document() or text("SVCGOV_SET"))
+    return bool(file_of_document() or text("SVCGOV_SET") or text("SVCGOV_APPCONFIG"))
 
 
 def file_of_document() -> str:

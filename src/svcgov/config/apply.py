@@ -169,13 +169,14 @@ class Documents:
                 self.apply(raw)
 
     def apply(self, raw: Raw) -> Applied | Refused:
-        """Put *raw* in force, if all of it can be."""
+        """Put *raw* in force, if all of it can be. What a registry has is told once, also where it was kept for this start."""
         with self._lock:
+            before = self.revisions.get(raw.layer) if raw.layer in REMOTE else None
             done = self._put(raw)
         self._bind_named()
         if isinstance(done, Refused):
             self._tell(done.layer, done.revision, done.errors)
-        else:
+        elif done.changed or done.revision != before:
             self._told(done.layer, done.revision, done.changed)
         return done
 
