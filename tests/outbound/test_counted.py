@@ -75,7 +75,7 @@ def test_while_nobody_counts_nothing_is_made(world: World, told: list[Attempt], 
     """Not even looked at."""
     METERS.each = ()
     seen: list[Any] = []
-    monkeypatch.setattr("svcgov.outbound._counted._tell", lambda *args: seen.append(args))
+    monkeypatch.setattr("svcgov.outbound._edge.tell", lambda *args: seen.append(args))
     client = world.governed(world.wire(200))
     world.call(client.get, URL)
     assert (told, seen) == ([], [])

@@ -1,6 +1,6 @@
-"""The frame around each attempt of a governed client that counts it, while somebody wants that (`_core._meters`).
+"""How an attempt of a governed client is counted, while somebody wants that (`_core._meters`).
 
-It also ends the span of an attempt, which has begun further in, where that was sure to be sent (`_core._spans`).
+Its span ends here, too: that has begun where the attempt was sure to be sent (`_core._spans`).
 
 Rule 1: an attempt ends with the head of its answer, or where a client reads it at once, with the whole.
 Rule 2: an attempt that was not sent, for want of time or of a body, is none.
@@ -15,49 +15,18 @@ from ._answers import AnswerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from ._edge import Edge, Exchange
 
 
-def counted(edge: Edge, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """*send*, and a word about how it went."""
-
-    def attempt(exchange: Exchange) -> Any:
-        if not METERS.each and exchange.tracer is None:
-            return send(exchange)
-        began = edge.clock()
-        try:
-            response = send(exchange)
-        except BaseException as error:
-            _tell(edge, exchange, began, error)
-            raise
-        _tell(edge, exchange, began, response)
-        return response
-
-    return attempt
+def counts(exchange: Exchange) -> bool:
+    """Whether somebody wants to know of an attempt."""
+    return bool(METERS.each) or exchange.tracer is not None
 
 
-def acounted(edge: Edge, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-    """As `counted`, for clients of tasks."""
-
-    async def attempt(exchange: Exchange) -> Any:
-        if not METERS.each and exchange.tracer is None:
-            return await send(exchange)
-        began = edge.clock()
-        try:
-            response = await send(exchange)
-        except BaseException as error:
-            _tell(edge, exchange, began, error)
-            raise
-        _tell(edge, exchange, began, response)
-        return response
-
-    return attempt
-
-
-def _tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
+def tell(edge: Edge, exchange: Exchange, began: float, ended: Any) -> None:
+    """An attempt has *ended* with an answer, or with an error."""
     error = ended if isinstance(ended, BaseException) and not isinstance(ended, AnswerError) else None
     span, exchange.span = exchange.span, None
     if span is not None:

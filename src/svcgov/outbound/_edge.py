@@ -16,14 +16,13 @@ from __future__ import annotations
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
-from .._core._callable import kind_of
 from .._core._context import DEADLINE, REPEATABLE, put_back
 from .._core._spans import SPANS
 from ..errors import CallTimeoutError, DeadlineExceededError, RejectedError
 from ._answers import AnswerError
 from ._clip import LEAST
 from ._control import control_authorities, link_local
-from ._counted import acounted, counted
+from ._counted import counts, tell
 from ._dressed import dress
 from ._holds import Hold, Holds, give_back
 from ._ways import Way, Ways
@@ -67,7 +66,7 @@ class Exchange:
     way: Way
 
     def __init__(self, send: Callable[[Any], Any], request: Any, place: Place, *, replayable: bool) -> None:
-        self.send: Callable[[Any], Any] = send  # takes what `Edge.prepare` has made
+        self.send: Any = send  # takes what `Edge.prepare` has made
         self.request: Any = request
         self.place: Place = place
         self.replayable: bool = replayable  # whether its body can be sent again
@@ -129,7 +128,6 @@ class Edge:
 
         def send(name: str) -> Any:
             made = sender(self)
-            made = (acounted if kind_of(made) == "async" else counted)(self, made)
             made.__module__, made.__qualname__ = package, name  # whom records and refusals speak of
             return made
 
@@ -153,7 +151,7 @@ class Edge:
 
     def handed_on(self, exchange: Exchange, response: Any, error: AnswerError | None = None) -> Any:
         """The caller gets *response*, which was an *error* to the policies if it is a failing one."""
-        exchange.open = None  # some exchanges wait for the collector, and must not hold an answer
+        exchange.open = None
         if exchange.kept:
             self.lend(exchange, response)
         self.over(exchange, error)
@@ -165,7 +163,8 @@ class Edge:
         return Hold(self._holds, kept, exchange.way.under_way)
 
     def over(self, exchange: Exchange, error: BaseException | None) -> None:
-        """The call has ended; what is still held goes back."""
+        """The call has ended; what is still held goes back, and the exchange holds nobody who holds it."""
+        exchange.send = None
         if exchange.kept:
             give_back(exchange.kept, error)
         if self._ways is not None:
@@ -293,29 +292,42 @@ def rewinds(file: Any) -> bool:
 
 def become(client: Any, governed: type) -> None:
     """Make *client* one of its own class and of *governed*, in place: no reference to it is needed for that."""
-    own = type(client)
+    object.__setattr__(client, "__class__", joint(governed, type(client)))  # some clients watch what is set on them
+
+
+def joint(governed: type, own: type) -> type:
+    """The class of both; one, as long as it is needed."""
     both = _classes.get((governed, own))
     if both is None:
         space = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
         both = _classes.setdefault((governed, own), type(own.__name__, (governed, own), space))
-    object.__setattr__(client, "__class__", both)  # some clients watch what is set on them
+    return both
 
 
 def sender(edge: Edge) -> Callable[[Exchange], Any]:
-    """The innermost frame: one attempt."""
+    """The innermost frame: one attempt, counted while somebody wants that."""
 
     def send(exchange: Exchange) -> Any:
-        request = edge.prepare(exchange)
-        if exchange.open is not None:
-            close(edge, exchange)
+        began = edge.clock() if counts(exchange) else None
         try:
-            response = exchange.open = exchange.send(request)
-        except edge.late as error:
-            expiry = edge.expiry(exchange, error)
-            if expiry is error:
-                raise
-            raise expiry from error
-        return edge.judge(exchange, response)
+            request = edge.prepare(exchange)
+            if exchange.open is not None:
+                close(edge, exchange)
+            try:
+                response = exchange.open = exchange.send(request)
+            except edge.late as error:
+                expiry = edge.expiry(exchange, error)
+                if expiry is error:
+                    raise
+                raise expiry from error
+            response = edge.judge(exchange, response)
+        except BaseException as error:
+            if began is not None:
+                tell(edge, exchange, began, error)
+            raise
+        if began is not None:
+            tell(edge, exchange, began, response)
+        return response
 
     return send
 
@@ -324,17 +336,26 @@ def asender(edge: Edge) -> Callable[[Exchange], Awaitable[Any]]:
     """As `sender`, for clients of tasks."""
 
     async def send(exchange: Exchange) -> Any:
-        request = edge.prepare(exchange)
-        if exchange.open is not None:
-            await aclose(edge, exchange)
+        began = edge.clock() if counts(exchange) else None
         try:
-            response = exchange.open = await exchange.send(request)
-        except edge.late as error:
-            expiry = edge.expiry(exchange, error)
-            if expiry is error:
-                raise
-            raise expiry from error
-        return edge.judge(exchange, response)
+            request = edge.prepare(exchange)
+            if exchange.open is not None:
+                await aclose(edge, exchange)
+            try:
+                response = exchange.open = await exchange.send(request)
+            except edge.late as error:
+                expiry = edge.expiry(exchange, error)
+                if expiry is error:
+                    raise
+                raise expiry from error
+            response = edge.judge(exchange, response)
+        except BaseException as error:
+            if began is not None:
+                tell(edge, exchange, began, error)
+            raise
+        if began is not None:
+            tell(edge, exchange, began, response)
+        return response
 
     return send
 

@@ -14,6 +14,7 @@ Rule 3: an answer that is no HTTP is a status error in aiohttp; here it is a con
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 from .._core._context import DEADLINE
 from ..errors import DeadlineExceededError
@@ -21,7 +22,7 @@ from ..propagation._carrier import outgoing
 from ._answers import answer_error_of, failing
 from ._clip import GRACE, LEAST, Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, asender, athrough, become, rewinds, with_headers
+from ._edge import Edge, Exchange, asender, athrough, become, joint, rewinds, with_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ class AiohttpEdge(Edge):
         self.asyncio: Any = sys.modules["asyncio"]
         self.broken: tuple[Any, Any] = package.ClientOSError, package.ServerDisconnectedError
         both = package.ClientResponseError, package.ClientConnectionError
-        self._kind: type | None = None
         self.garbled: Any = type("ClientResponseError", both, {"__module__": "aiohttp"})
 
     def senders(self, exchange: Any) -> tuple[Any, ...]:
@@ -83,11 +83,8 @@ class AiohttpEdge(Edge):
             # A deadline that is not the caller's is that of a policy, which cancels the attempt by itself.
             exchange.left = max(deadline + GRACE - now, LEAST) if deadline == exchange.deadline else None
         attempt = copied(request)
-        self._kind = type(attempt)  # held: else it would be made anew for each
         told = end if exchange.clip is None else deadline
-        token = DEADLINE.set(told)
-        attempt.headers = with_headers(request.headers.copy(), outgoing(now, ours=exchange.place.ours))
-        DEADLINE.reset(token)
+        attempt.headers = with_headers(request.headers.copy(), outgoing(now, ours=exchange.place.ours, until=told))
         seat = self.seat(exchange)
         if seat is not None:
             _send_to(seat, attempt)
@@ -143,8 +140,14 @@ class Hop(Exchange):
         task = edge.asyncio.current_task()
         before = task.cancelling()
         try:
-            if self.left is None:
-                return await self._met(attempt)
+            if self._last is None and self.left is None:
+                self._last = attempt
+                try:
+                    return await self._handler(attempt)  # as `_met` does, in a frame less
+                except edge.broken:
+                    if not self._made_good(attempt):
+                        raise
+                return await self._once(copied(attempt))
             async with edge.asyncio.timeout(self.left):
                 return await self._met(attempt)
         except edge.package.ClientResponseError as error:
@@ -158,13 +161,16 @@ class Hop(Exchange):
             raise TimeoutError from error
 
     async def _met(self, attempt: Any) -> Any:
-        edge = self._edge
         try:
             return await self._once(attempt)
-        except edge.broken:
-            if not attempt.used or not edge.repeatable(self):
+        except self._edge.broken:
+            if not self._made_good(attempt):
                 raise
         return await self._once(copied(attempt))
+
+    def _made_good(self, attempt: Any) -> bool:
+        """Whether *attempt*, whose connection broke, is made once more."""
+        return attempt.used and self._edge.repeatable(self)
 
     async def _once(self, attempt: Any) -> Any:
         last, self._last = self._last, attempt
@@ -238,13 +244,18 @@ class Attempt:
 
 def copied(request: Any) -> Any:
     """An attempt at *request*."""
-    attempt = object.__new__(type(request))
+    kind: type = type(request)
+    attempt: Any = object.__new__(_kind_of(kind))
     attempt.__dict__.update(request.__dict__)
     if attempt._continue is not None:
         attempt._continue = attempt.loop.create_future()  # each waits for a 100 of its own
-    if not isinstance(attempt, Attempt):
-        become(attempt, Attempt)
     return attempt
+
+
+@lru_cache(maxsize=64)
+def _kind_of(kind: type) -> type:
+    """The class of the attempts at requests of this class."""
+    return kind if issubclass(kind, Attempt) else joint(Attempt, kind)
 
 
 def _struck(timer: Any) -> bool:

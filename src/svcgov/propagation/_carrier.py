@@ -51,8 +51,11 @@ def incoming(headers: Mapping[str, str], known: Identity) -> Carried:
     )
 
 
-def outgoing(now: float, *, ours: bool) -> dict[str, str]:
-    """The headers for one attempt at *now*; *ours* says whether it goes to a service of ours."""
+def outgoing(now: float, *, ours: bool, until: float | None = None) -> dict[str, str]:
+    """The headers for one attempt at *now*; *ours* says whether it goes to a service of ours.
+
+    What it is told to keep is the deadline here, unless it is another one: *until*.
+    """
     headers: dict[str, str] = {}
     here, otel = INVOCATION.get(), provider()
     if ours:
@@ -73,7 +76,8 @@ def outgoing(now: float, *, ours: bool) -> dict[str, str]:
         trace.write_of(span, headers)
     elif here.trace is not None:
         trace.write(trace.child(here.trace), headers)
-    until = DEADLINE.get()
+    if until is None:
+        until = DEADLINE.get()
     if until is not None:
         deadline.write(until - now, headers)
     return headers
