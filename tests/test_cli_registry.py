@@ -52,6 +52,22 @@ def test_ls_counts(orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["service"] for one in json.loads(capsys.readouterr().out)] == ["mails", "orders"]
 
 
+def test_get_shows_which_documents_they_go_by(orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """And which they do not; where nobody goes by one, there is no column for that."""
+    orders.say(applied="7, fleet 3")
+    assert main(["registry", "get", "orders"]) == 0
+    assert [row[6:] for row in rows(capsys)] == [["status", "applied"], ["up", "7, fleet 3"]]
+    orders.say(refused="service 8: policies.stock")
+    assert main(["registry", "get", "orders"]) == 0
+    assert [row[7:] for row in rows(capsys)] == [["applied", "refused"], ["7, fleet 3", "service 8: policies.stock"]]
+    assert main(["registry", "put", "mails", "https://mails.test"]) == 0
+    assert main(["registry", "get", "mails", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {name: shown["found"][0][name] for name in ("status", "applied", "refused")} == {
+        "status": "up", "applied": "", "refused": "",
+    }  # fmt: skip
+
+
 def test_get_shows_who_is_there(orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """And how they are."""
     assert main(["registry", "get", "orders"]) == 0

@@ -317,6 +317,11 @@ def test_others_see_which_documents_a_process_goes_by(request: pytest.FixtureReq
     found = registry.instances("orders")[0]
     assert (found.applied, found.refused) == (str(first), f"service {second}: policies.stock.bulkhead")
     assert governor.instance == found
+    fleet = registry.publish("fleet", {"policies": {"bank": {"bulkhead": 3}}}, layer="fleet")
+    clock.advance(12.0)
+    registry.beat.once()
+    found = registry.instances("orders")[0]
+    assert found.applied == f"{first}, fleet {fleet}"
     revision = registry.instances("orders").revision
     clock.advance(12.0)
     registry.beat.once()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .registry import Found, Registry
 
-_COLUMNS = ("id", "kind", "place", "version", "colour", "weight", "status")
+_COLUMNS = ("id", "kind", "place", "version", "colour", "weight", "status", "applied", "refused")
 
 
 def add_to(commands: Any) -> None:
@@ -133,16 +133,21 @@ def _shown(found: Found, given: argparse.Namespace) -> int:
     if found.stale:
         print("error: the registry does not answer", file=sys.stderr)
         return 1
-    rows = [
-        [one.id, _kind(one), one.place, one.version, one.colour, one.weight, _status(one.id, found, getattr(one, "status", "up"))]
-        for one in found
-    ]
+    rows = [_row(one, found) for one in found]
     if given.json:
         records = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
         print(json.dumps({"service": found.service, "revision": found.revision, "found": records}))
     else:
-        table([_COLUMNS, *rows])
+        empty = {place for place in (-2, -1) if not any(row[place] for row in rows)}  # of documents, where nobody goes by any
+        table([[row[place] for place in range(-len(_COLUMNS), 0) if place not in empty] for row in (_COLUMNS, *rows)])
     return 0
+
+
+def _row(one: Any, found: Found) -> list[Any]:
+    """What is known of one; an endpoint says nothing of its documents."""
+    status, applied, refused = (getattr(one, name, "") for name in ("status", "applied", "refused"))
+    status = _status(one.id, found, status or "up")
+    return [one.id, _kind(one), one.place, one.version, one.colour, one.weight, status, applied, refused]
 
 
 def _kind(record: Any) -> str:

@@ -150,7 +150,12 @@ class UnderRegistry:
             return
         documents = self._under()
         refused = "; ".join(f"{one.layer} {one.revision}: {one.errors[0].path}" for one in documents.refused.values())
-        said = instance.replace(applied=documents.revisions.get("service", ""), refused=refused[:_LONGEST])
+        goes_by = [
+            revision if layer == "service" else f"{layer} {revision}"
+            for layer in ("service", "group", FLEET)
+            if (revision := documents.revisions.get(layer)) is not None
+        ]
+        said = instance.replace(applied=", ".join(goes_by), refused=refused[:_LONGEST])
         if said != instance:
             registry.say(instance, applied=said.applied, refused=said.refused)  # its status may be somebody else's word by now
             self.instance = self._said() or said

@@ -182,7 +182,7 @@ class Instance(Callee):
         zone: where it runs.
         status: ``up``, or ``draining``: it serves what it has, and wants no more.
         started: when it began, in seconds since the epoch.
-        applied: the revision of the document that it goes by.
+        applied: the revision of the document that it goes by; those of its group and of the fleet, if any, with these words.
         refused: why it does not go by a later one, or the empty string.
     """
 
