@@ -23,6 +23,9 @@ def control_authorities() -> frozenset[tuple[str, int]]:
     return frozenset(known)
 
 
+LINK_LOCAL = "169.254."  # how their addresses begin
+
+
 def link_local(host: str) -> bool:
     """Whether *host* is an address in ``169.254.0.0/16``."""
-    return host.startswith("169.254.") and host.replace(".", "").isdecimal()
+    return host.startswith(LINK_LOCAL) and host.replace(".", "").isdecimal()

@@ -21,12 +21,12 @@ from .._core._spans import SPANS
 from ..errors import CallTimeoutError, DeadlineExceededError, RejectedError
 from ._answers import AnswerError
 from ._clip import LEAST
-from ._control import control_authorities, link_local
+from ._control import LINK_LOCAL, control_authorities, link_local
 from ._counted import counts, tell
 from ._dressed import dress
 from ._holds import Hold, Holds, give_back
 from ._ways import Way, Ways
-from .target import FINDER, as_written
+from .target import FINDER, PORTS, as_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,6 +140,12 @@ class Edge:
         """Where a request to this authority goes."""
         return self.find(self._target, scheme, host, port)
 
+    def ours(self, scheme: str, host: str, port: int | None) -> Place | None:
+        """The same; None where that is control traffic, and none of our business."""
+        if self.passes(host, port or PORTS.get(scheme, 0)):
+            return None
+        return self.find(self._target, scheme, host, port)
+
     def begin(self, exchange: Exchange) -> Way:
         """A call begins: the way that it goes by."""
         exchange.tracer = SPANS.tracer or SPANS.look()
@@ -190,7 +196,7 @@ class Edge:
 
     def passes(self, host: str, port: int) -> bool:
         """Whether a request to this authority is control traffic, and none of our business."""
-        return link_local(host) or (host, port) in self._control
+        return (host, port) in self._control or (host.startswith(LINK_LOCAL) and link_local(host))
 
     def repeatable(self, exchange: Exchange) -> bool:
         """Whether the request may be made twice."""
@@ -231,9 +237,8 @@ class Edge:
         )
 
     def seat(self, exchange: Exchange) -> Seat | None:
-        """The instance that an attempt goes to; None: where its URL says."""
-        if exchange.place.choose is not None:
-            exchange.seat = exchange.place.choose(exchange.seat)
+        """The instance that an attempt goes to, where its place has a choice; None: where its URL says."""
+        exchange.seat = exchange.place.choose(exchange.seat)  # type: ignore[misc]  # it has one
         return exchange.seat
 
     def failure(self, exchange: Exchange, response: Any) -> AnswerError:
@@ -271,8 +276,10 @@ class Edge:
 
 def with_headers(headers: Any, extra: dict[str, str]) -> Any:
     """A copy of the caller's *headers*, and ours in it; what the caller has set stands."""
-    for name, value in lacking(extra, headers):
-        headers[name] = value
+    traced = "tracestate" in extra and "traceparent" in headers
+    for name, value in extra.items():
+        if name not in headers and not (traced and name == "tracestate"):
+            headers[name] = value
     return headers
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..pipeline import Pipeline
     from ._answers import AnswerError
-    from .target import Seat
+    from .target import Place, Seat
 
 _AFTER = 0.25  # seconds after the session's total, when policies would end an attempt: it has ended by itself then
 
@@ -65,15 +65,6 @@ class AiohttpEdge(Edge):
         """What is called at the end of a request of the session's: instrumentations stand there."""
         return tuple(hook for hooks in self._hooks for hook in hooks.on_request_end)
 
-    def left(self) -> float | None:
-        """Seconds that the caller has."""
-        deadline = DEADLINE.get()
-        return None if deadline is None else deadline - self.clock()
-
-    def governs(self, url: Any) -> bool:
-        """Whether a request to *url* is our business."""
-        return not self.passes(url.host, url.port)
-
     def prepare(self, exchange: Any) -> Any:
         """The request to send now."""
         request, end = exchange.request, exchange.ends
@@ -85,7 +76,7 @@ class AiohttpEdge(Edge):
         attempt = copied(request)
         told = end if exchange.clip is None else deadline
         attempt.headers = with_headers(request.headers.copy(), outgoing(now, ours=exchange.place.ours, until=told))
-        seat = self.seat(exchange)
+        seat = None if exchange.place.choose is None else self.seat(exchange)
         if seat is not None:
             _send_to(seat, attempt)
         return attempt
@@ -125,9 +116,7 @@ class Hop(Exchange):
 
     __slots__ = ("_edge", "_handler", "_last", "ends", "left")
 
-    def __init__(self, edge: AiohttpEdge, handler: Any, request: Any, ends: float | None) -> None:
-        url = request.url
-        place = edge.place(url.scheme, url.host or "", url.port)
+    def __init__(self, edge: AiohttpEdge, handler: Any, request: Any, place: Place, ends: float | None) -> None:
         super().__init__(self._sent, request, place, replayable=_replayable(edge.package, request.body))
         self._edge = edge
         self._handler: Callable[[Any], Awaitable[Any]] = handler
@@ -198,11 +187,12 @@ class Call:
 
     async def __call__(self, request: Any, handler: Any) -> Any:
         """Send *request* through the policies."""
-        edge = self._edge
-        if not edge.governs(request.url):
+        edge, url = self._edge, request.url
+        place = edge.ours(url.scheme, url.host or "", url.port)
+        if place is None:
             return await handler(request)
         ends, deadline = self._ends, DEADLINE.get()
-        hop = Hop(edge, handler, request, ends)
+        hop = Hop(edge, handler, request, place, ends)
         if ends is None or (deadline is not None and deadline <= ends):
             return await athrough(edge, hop)
         token = DEADLINE.set(ends + _AFTER)
@@ -221,11 +211,12 @@ class GovernedSession:
     async def _request(self: Any, method: str, url: Any, **options: Any) -> Any:
         """Ask for *url*; the requests that are made on the way are governed."""
         edge, given = self._svcgov, options.get("middlewares")
-        own = _own_timeout(edge.package, options.get("timeout", self._timeout), self._timeout)
+        own = _own_timeout(edge.package, options["timeout"], self._timeout) if "timeout" in options else self._timeout
         total = own.total or None  # zero is none, too
-        call = Call(edge, None if total is None else edge.clock() + total)
+        now, deadline = edge.clock(), DEADLINE.get()
+        call = Call(edge, None if total is None else now + total)
         options["middlewares"] = (*(self._middlewares if given is None else given), call)
-        options["timeout"] = _within(own, total, edge.left())
+        options["timeout"] = _within(own, total, None if deadline is None else deadline - now)
         return await super()._request(method, url, **options)  # type: ignore[misc]  # of the session's own class
 
 

@@ -16,7 +16,6 @@ from ._answers import answer_error_of, failing
 from ._clip import GRACE, Clipped
 from ._dressed import clothes_of
 from ._edge import Edge, Exchange, asender, athrough, lacking, rewinds, sender, through, with_headers
-from .target import PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,17 +55,15 @@ class HttpxEdge(Edge):
     def exchange(self, send: Any, request: Any) -> Exchange | None:
         """What the attempts at *request* will share, if it is our business."""
         url = request.url
-        scheme, host, port = url.scheme, url.host, url.port
-        if self.passes(host, port or PORTS.get(scheme, 0)):
-            return None
-        return Exchange(send, request, self.place(scheme, host, port), replayable=self._replayable(request.stream))
+        place = self.ours(url.scheme, url.host, url.port)
+        return None if place is None else Exchange(send, request, place, replayable=self._replayable(request.stream))
 
     def prepare(self, exchange: Exchange) -> Any:
         """The request to send now."""
         request = exchange.request
         now, deadline = self.attempt(exchange)
         headers = outgoing(now, ours=exchange.place.ours)
-        seat = self.seat(exchange)
+        seat = None if exchange.place.choose is None else self.seat(exchange)
         if deadline is None and not headers and seat is None:
             return request
         attempt = object.__new__(type(request))  # a copy by hand: the library's own would lose the body

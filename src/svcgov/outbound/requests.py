@@ -22,7 +22,6 @@ from ._answers import answer_error_of, failing
 from ._clip import Allowed
 from ._dressed import clothes_of
 from ._edge import Edge, Exchange, become, lacking, rewinds, sender, through, with_headers
-from .target import PORTS
 from .urllib3 import allow_body, lend_body, quiet, retries_in, time_out_in
 
 TYPE_CHECKING = False
@@ -67,7 +66,7 @@ class RequestsEdge(Edge):
             scheme, host, port = _parts(request.url[: request.url.find("/", _BEGIN) + 1] or request.url)
         except ValueError:  # no URL that anybody could send to
             return None
-        return None if self.passes(host, port or PORTS.get(scheme, 0)) else self.place(scheme, host, port)
+        return self.ours(scheme, host, port)
 
     def hop(self, send: Callable[..., Any], request: Any, options: dict[str, Any], place: Place) -> Any:
         """One request through the policies: *send* is the session's own, or an adapter's."""
@@ -88,7 +87,7 @@ class RequestsEdge(Edge):
         attempt = object.__new__(type(request))  # a copy by hand: the library's own copies all the cookies
         attempt.__dict__.update(request.__dict__)
         attempt.hooks = _NO_HOOKS
-        seat = self.seat(exchange)
+        seat = None if exchange.place.choose is None else self.seat(exchange)
         if seat is not None:
             attempt.url = seat.url(urlsplit(request.url)._replace(scheme="", netloc="").geturl())
         headers = outgoing(now, ours=exchange.place.ours)

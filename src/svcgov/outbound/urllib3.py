@@ -64,7 +64,8 @@ class Urllib3Edge(Edge):
         request = exchange.request
         now, deadline = self.attempt(exchange)
         options: dict[str, Any] = dict(request.options)
-        self.seat(exchange)
+        if exchange.place.choose is not None:
+            self.seat(exchange)
         headers = outgoing(now, ours=exchange.place.ours)
         if headers:
             options["headers"] = with_headers(self.headers(request.options), headers)
