@@ -132,6 +132,13 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN)
+def proof(session: nox.Session) -> None:
+    """A registry in a file, and all that can happen to it, in two quiet minutes; writes ``docs/registry-proof.md``."""
+    _install(session)
+    session.run("python", "tests/registry/proof.py", *(session.posargs or ["--write"]))
+
+
+@nox.session(python=MAIN)
 def build(session: nox.Session) -> None:
     """The wheel and the source archive; the wheel is tested in an empty environment."""
     session.install("--quiet", *nox.project.dependency_groups(GROUPS, "build"))

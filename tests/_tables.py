@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import _settings
 from svcgov import facts
 from svcgov.telemetry import _span_words, access_log, correlation, fact_log
 from svcgov.telemetry.metrics import METRICS, families
@@ -139,6 +140,11 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
 
 
+def settings() -> str:
+    """Every setting that a document may say, by its slot: from `_settings`."""
+    return _settings.settings(table).rstrip("\n") + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "alerts": alerts,
     "metrics": metrics,
@@ -146,6 +152,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "own_keys": own_keys,
     "facts": told,
     "attributes": attributes,
+    "settings": settings,
 }
 
 

@@ -27,6 +27,7 @@ import svcgov
 def handler(event, context):
     return {"statusCode": 200}
 """
+DOCUMENTS = "import svcgov, svcgov.config.apply, svcgov.config.sources"
 EVERYTHING = """
 import httpx2, svcgov
 payments = svcgov.govern(
@@ -42,6 +43,7 @@ def handler(event, context):
 PROGRAMS = {
     "import": "import svcgov",
     "decorated": DECORATED,
+    "documents": DOCUMENTS,
     "five": EAGER,
     "everything": EVERYTHING,
     "httpx2": "import httpx2",
@@ -73,6 +75,7 @@ def coldstart(*, quick: bool) -> Figures:
         once(code)  # compiled by now
     ratios: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     halves: list[float] = []
+    beside: list[float] = []
     for _ in range(2 if quick else 20):
         took = {}
         for name, code in PROGRAMS.items():
@@ -80,20 +83,23 @@ def coldstart(*, quick: bool) -> Figures:
             took[name] = once(code)
             ratios[name].append(took[name] / bare)
         halves.append(took["everything"] / took["eager"])
+        beside.append(took["documents"] / took["import"])
     figures: dict[str, Any] = {name: spread(values) for name, values in ratios.items()}
     bare_modules = modules("pass")
     loaded = {name: modules(code) - bare_modules for name, code in PROGRAMS.items()}
-    for name in ("import", "decorated", "five", "everything", "eager"):
+    for name in ("import", "decorated", "documents", "five", "everything", "eager"):
         figures[f"{name}, modules"] = len(loaded[name])
     return {
         **figures,
         "everything / eager": spread(halves),
+        "documents / import": spread(beside),
         "import, forbidden": sum(name in loaded["import"] for name in FORBIDDEN),
         "decorated, redis": sum(name.split(".")[0] == "redis" for name in loaded["decorated"]),
+        "decorated, documents": sum(name.startswith("svcgov.config") for name in loaded["decorated"]),
     }
 
 
 def profile() -> None:
     """The dearest modules of each program of ours."""
-    for name in ("import", "decorated", "everything"):
+    for name in ("import", "decorated", "documents", "everything"):
         frames.show_imports(name, PROGRAMS[name])

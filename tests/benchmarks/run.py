@@ -40,6 +40,7 @@ MEASURES = {  # section: its module, what measures it, what profiles it
     "log": ("lines", "lines", "profile"),
     "metrics": ("counted", "counted", "profile"),
     "spans": ("traced", "traced", "profile"),
+    "documents": ("documents", "documents", "profile"),
     "coldstart": ("coldstart", "coldstart", "profile"),
 }
 FIVE = ["pybreaker", "limits", "opentelemetry-api", "structlog", "wrapt"]

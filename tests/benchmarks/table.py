@@ -178,6 +178,12 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("governed, traced", "added to a governed call", "ns"),
         Row("span", "a span by hand", "ns"),
     ),
+    "documents": (
+        Row("change", "a document of 100 policies, 4 slots each, every value another one", "ms", most=5.0),
+        Row("repeat", "the same document once more, nothing changes", "ms"),
+        Row("change one", "the same with one setting each, every value another one", "ms"),
+        Row("look", "a look with nothing new: file, environment, three layers of SQLite", "ms", most=1.0),
+    ),
     "coldstart": (
         Row("import", "import svcgov, against a bare interpreter", "x", most=1.3, moonshot=1.2),
         Row("import, modules", "new modules", "count", most=25.0),
@@ -185,6 +191,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("decorated", "and a sync handler with retry, breaker, bulkhead", "x", most=3.8, moonshot=3.4),
         Row("decorated, modules", "new modules", "count"),
         Row("decorated, redis", "redis modules among them", "count", most=0.0),
+        Row("decorated, documents", "modules of the code of documents among them", "count", most=0.0),
+        Row("documents / import", "import svcgov and the code of documents, against svcgov alone", "x"),
+        Row("documents, modules", "new modules", "count"),
         Row("five", "the five dependencies imported eagerly", "x"),
         Row("five, modules", "new modules", "count"),
         Row("everything / eager", "everything, httpx2 too, against the five and httpx2", "fraction", most=1 / 2),

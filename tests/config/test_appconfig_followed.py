@@ -152,14 +152,14 @@ def test_beside_a_registry_it_has_the_service_and_the_registry_has_the_others(
     """What others see of the process is the version of AppConfig; the registry's document of the service is nobody's."""
     registry = connect(f"memory://{request.node.name}")
     registry.publish("orders", {"policies": {"stock": {"bulkhead": 8}}})
-    registry.publish("fleet", {"policies": {"stock": {"bulkhead": 9}, "bank": {"bulkhead": 9}}}, layer="fleet")
+    fleet = registry.publish("fleet", {"policies": {"stock": {"bulkhead": 9}, "bank": {"bulkhead": 9}}}, layer="fleet")
     assert limit_found() == 6
     governor = Governor(service="orders", registry=registry, address="http://10.0.0.7:8080")
     governor.handler(lambda event, context: None)
     assert svcgov.bulkhead(1, name="stock").settings.limit == 6
     assert svcgov.bulkhead(1, name="bank").settings.limit == 9
     found: Any = registry.instances("orders")[0]
-    assert found.applied == "1"
+    assert found.applied == f"1, fleet {fleet}"
     other = Governor(service="orders", registry=registry, scope="another")
     other.handler(lambda event, context: None)
     assert other.bulkhead(1, name="stock").settings.limit == 8  # a scope of its own goes by the registry alone

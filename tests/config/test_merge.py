@@ -1,15 +1,12 @@
-"""What holds, of documents in several layers: compared with a model that knows nothing but a list of rules."""
+"""What holds, of documents in several layers, and where each value comes from."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from svcgov.config._paths import joined
 from svcgov.config.document import document_of
-from svcgov.config.merge import LAYERS, NOTHING, merged
+from svcgov.config.merge import NOTHING, merged
 
 LABELS = {"stage": "prod", "version": "v2", "colour": "blue"}
 
@@ -130,77 +127,3 @@ def test_what_is_gone_comes_from_nowhere() -> None:
         for place in (backoff, (*backoff, "initial")):
             origin = holds(fleet=below, service=over).origin(place)
             assert (origin.layer, origin.written) == ("service", written)
-
-
-# -- a model: every part says a list of sentences, the last one about a place is what holds -----------------------------
-
-VALUES = {
-    "timeout": st.sampled_from(["1s", 2, "PT3S"]),
-    "bulkhead": st.integers(1, 5),
-    "retry.attempts": st.integers(1, 9),
-    "retry.on": st.sampled_from(["timeout", ["connection", 429]]),
-    "retry.backoff": st.sampled_from(["1s", [1, 2]]),
-    "retry.backoff.initial": st.integers(1, 3),
-    "retry.backoff.max": st.integers(4, 9),
-}
-PLACES = st.sampled_from(sorted(VALUES)).flatmap(lambda place: st.tuples(st.just(place), VALUES[place]))
-GONE = st.sampled_from(
-    ["", ".timeout", ".bulkhead", ".bulkhead.limit", ".retry", ".retry.on", ".retry.backoff", ".retry.backoff.max"]
-)
-PARTS = st.tuples(
-    st.sampled_from(["a", "b"]), st.lists(GONE, max_size=2), st.lists(PLACES, max_size=4, unique_by=lambda one: one[0])
-)
-WHERE = st.sampled_from([(layer, kind) for layer in LAYERS for kind in ("base", "stage", "version", "colour")])
-SHORT = {"timeout": "timeout.seconds", "bulkhead": "bulkhead.limit"}
-
-
-def alone(sentences: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Without those that cannot stand beside another one in one document: a value where a table is."""
-    table = any(place.startswith("retry.backoff.") for place, _ in sentences)
-    return [one for one in sentences if not (table and one[0] == "retry.backoff")]
-
-
-def model(parts: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    """What holds, by place: go through the parts from the lowest, and let each sentence undo what it contradicts."""
-    rank = {"base": 0, "stage": 1, "version": 2, "colour": 3}
-
-    def precedence(where: tuple[str, str]) -> tuple[int, int, int]:
-        layer, kind = where
-        remote = layer in ("fleet", "group", "service")
-        return (0, rank[kind], LAYERS.index(layer)) if remote else (LAYERS.index(layer), rank[kind], 0)
-
-    said: dict[str, Any] = {}
-    for where in sorted(parts, key=precedence):
-        name, gone, sentences = parts[where]
-        for place in gone:
-            begin = f"policies.{name}{place}"
-            said = {known: value for known, value in said.items() if known != begin and not known.startswith(f"{begin}.")}
-        for place, value in sentences:
-            full = f"policies.{name}.{SHORT.get(place, place)}"
-            above = [full.rsplit(".", steps)[0] for steps in range(1, full.count("."))]
-            said = {known: one for known, one in said.items() if not known.startswith(f"{full}.") and known not in above}
-            said[full] = value
-    return said
-
-
-@settings(max_examples=1000)
-@given(st.dictionaries(WHERE, PARTS, max_size=8))
-def test_merging_is_what_the_rules_say(parts: dict[tuple[str, str], Any]) -> None:
-    """Compared with a model that has no tables at all, only places."""
-    parts = {where: (name, gone, alone(sentences)) for where, (name, gone, sentences) in parts.items()}
-    layers: dict[str, dict[str, Any]] = {}
-    for (layer, kind), (name, gone, sentences) in parts.items():
-        body: dict[str, Any] = {"unset": [f"policies.{name}{place}" for place in gone]}
-        for place, value in sentences:
-            table = body.setdefault("policies", {}).setdefault(name, {})
-            *keys, last = place.split(".")
-            for key in keys:
-                table = table.setdefault(key, {})
-            table[last] = value
-        document = layers.setdefault(layer, {})
-        if kind == "base":
-            document.update(body)
-        else:
-            document.setdefault("overlay", {})[kind] = {LABELS[kind]: body}
-    effective = holds(**layers)
-    assert {joined(path): value for path, value, _ in effective.leaves() if value != {}} == model(parts)

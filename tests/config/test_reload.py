@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,15 @@ import svcgov
 from _worlds import Facts, hasty_switches, in_child, in_threads
 from svcgov import Governor, Pipeline, bulkhead, circuit_breaker, rate_limit, retry, timeout
 from svcgov._core._chores import CHORES
+from svcgov.config._signed import DocumentKeys
 from svcgov.config.sources import File
 from svcgov.errors import ConfigError
 from svcgov.facts import DocumentApplied, DocumentRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+KEY = "k1=a-secret-of-16-bytes-or-more"
 
 
 def written(path: Path, text: str) -> None:
@@ -93,6 +97,48 @@ def test_an_empty_file_is_no_document(path: Path) -> None:
     written(path, "# nothing")
     looked()
     assert gate.settings.limit == 1
+
+
+def sealed(bulkhead: int, revision: int, **place: str) -> str:
+    """A signed document of the file's layer."""
+    keys = DocumentKeys([KEY], "here")
+    payload = json.dumps({"policies": {"payments": {"bulkhead": bulkhead}}})
+    where = {"stage": "", "service": "orders", "layer": "file", **place}
+    return keys.sealed(payload, revision=revision, **where).decode()
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (sealed(9, 8, service="stock"), "expected a signature for stage '', service 'orders', layer file"),
+        (sealed(9, 8).replace('"k1"', '"k2"'), "expected a signature by one of k1"),
+        (sealed(9, 6), "expected revision 7, which has been in force, or a later one, got 6"),
+        ('{"policies": {}}', "expected a signed document"),
+        ("", "expected a document"),
+    ],
+    ids=["of another place", "by another key", "older", "not signed", "empty"],
+)
+def test_a_signed_file_is_followed_by_none_that_is_not(
+    tmp_path: Path, facts: Facts, bad: str, told: str, *, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor by an older one, or an empty one: each is told once, and the last good one stands until there is a later one."""
+    monkeypatch.setenv("SVCGOV_DOCUMENT_KEYS", KEY)
+    path = tmp_path / "svcgov.json"
+    path.write_text(sealed(3, 7))
+    Governor(document=path, service="orders")
+    gate = bulkhead(1, name="payments")
+    svcgov.listen(facts, DocumentRefused, DocumentApplied)
+    written(path, bad)
+    for _ in range(3):
+        looked()
+    assert gate.settings.limit == 3
+    (refused,) = facts.of(DocumentRefused)
+    assert told in refused.error
+    assert capsys.readouterr().err.count("was refused") == 1
+    written(path, sealed(4, 8))
+    looked()
+    assert gate.settings.limit == 4
+    assert [type(fact) for fact in facts] == [DocumentRefused, DocumentApplied]
 
 
 def test_a_file_that_goes_away_leaves_what_it_said(path: Path, facts: Facts) -> None:

@@ -1,4 +1,7 @@
-"""Processes that share one file: each registers itself, and says who else is there when it is asked."""
+"""Processes that share one file: each registers itself, and says who else is there when it is asked.
+
+It is asked by a call of a handler. Every second one has no keeper: its beats ride on its calls.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,19 @@ from _worlds import SOURCE
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
     from pathlib import Path
 
 LIFE = """
 import json, sys, time
+import svcgov
 from svcgov.registry import Instance, connect
 registry = connect("sqlite://" + sys.argv[1], ttl=float(sys.argv[2]))
 registry.register(Instance(service="orders", id=sys.argv[3], address="http://127.0.0.1:1"))
 registry.refresh("orders")
+call = svcgov.handler(lambda event, context: registry.looked_up("orders"))
 for line in sys.stdin:
     began = time.monotonic()
-    found = registry.looked_up("orders")
+    found = call({}, None)
     took = time.monotonic() - began
     print(json.dumps({"ids": [one.id for one in found], "suspects": sorted(found.suspects), "took": took}), flush=True)
 """
@@ -33,7 +37,7 @@ for line in sys.stdin:
 class Member:
     """One process."""
 
-    def __init__(self, file: Path, ttl: float, key: str) -> None:
+    def __init__(self, file: Path, ttl: float, key: str, *, keeper: bool = True) -> None:
         self.key = key
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SVCGOV")}
         self.process = subprocess.Popen(  # our own interpreter, our own code
@@ -42,7 +46,7 @@ class Member:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**environment, "PYTHONPATH": SOURCE},
+            env={**environment, "PYTHONPATH": SOURCE, "SVCGOV_LOG": "off", "SVCGOV_KEEPER": "on" if keeper else "off"},
         )
 
     def sees(self) -> dict[str, Any]:
@@ -70,21 +74,25 @@ class Members:
     def __init__(self, file: Path, ttl: float, count: int) -> None:
         self.ttl = ttl
         self.slowest = 0.0
-        self.all = [Member(file, ttl, f"{number:02}") for number in range(count)]
+        self.all = [Member(file, ttl, f"{number:02}", keeper=number % 2 == 0) for number in range(count)]
         self.awake = list(self.all)
 
-    def converge(self, limit: float, *, but: tuple[Member, ...] = (), watch: Callable[[set[str]], None] | None = None) -> float:
-        """Wait until all who are awake see the same: all of them, *but* for these. Seconds that it took, at most *limit*."""
+    def look(self, but: tuple[Member, ...] = ()) -> tuple[bool, set[str], list[dict[str, Any]]]:
+        """Whether all who are awake see the same: all of them, *but* for these; whom all of them see; and what each has said."""
         wanted = sorted(one.key for one in self.all if one not in but)
+        seen = [one.sees() for one in self.awake]
+        self.slowest = max(self.slowest, *(one["took"] for one in seen))
+        same = all(one["ids"] == wanted and not one["suspects"] for one in seen)
+        return same, set.intersection(*(set(one["ids"]) for one in seen)), seen
+
+    def converge(self, limit: float, *, but: tuple[Member, ...] = ()) -> float:
+        """Wait until all who are awake see the same: all of them, *but* for these. Seconds that it took, at most *limit*."""
         began = time.monotonic()
         while True:
-            seen = [one.sees() for one in self.awake]
-            self.slowest = max(self.slowest, *(one["took"] for one in seen))
-            if watch is not None:
-                watch(set.intersection(*(set(one["ids"]) for one in seen)))
-            if all(one["ids"] == wanted and not one["suspects"] for one in seen):
+            same, _, seen = self.look(but)
+            if same:
                 return time.monotonic() - began
-            assert time.monotonic() - began < limit, (wanted, seen)
+            assert time.monotonic() - began < limit, seen
             time.sleep(0.02)
 
     def end(self) -> None:

@@ -149,6 +149,25 @@ def test_a_beat_ends_with_the_first_trip_that_fails(process: Process) -> None:
     assert [after - before for before, after in pairwise(beats)] == pytest.approx([6.0] * 4, abs=0.5)
 
 
+@pytest.mark.parametrize("chance", [0.1, 0.7, 0.9])
+def test_who_is_answered_again_before_its_lease_ends_has_lost_nothing(process: Process, chance: float) -> None:
+    """However late that is, and whatever chance says: there is always another try before the end, and no hurry after it."""
+    process.registry.register(instance())
+    reader = Process(process.registry.backend.url.removeprefix("memory://"), process.clock)
+    for late in (12.5, 20.0, 30.0, 35.0):
+        assert process.passes(13.0, step=0.1)
+        process.away, process.chance = True, chance
+        process.passes(late - (process.clock.monotonic() - process.registry.beat._renewed), step=0.1)
+        process.away = False
+        process.passes(36.3 - late, step=0.1)
+        assert ids(reader.registry.instances("orders")) == ["a"]
+        process.chance = 0.0
+    process.away, process.chance = True, chance
+    process.passes(40.0, step=0.1)
+    tries = process.passes(60.0, step=0.1)
+    assert [after - before for before, after in pairwise(tries)] == pytest.approx([12 * chance] * (len(tries) - 1), abs=0.3)
+
+
 def test_a_beat_ends_when_its_time_is_used_up(process: Process) -> None:
     """What is left is asked for by the next one, or by the next: nobody is held up for longer."""
     for service in ("orders", "payments"):

@@ -62,6 +62,7 @@ def test_a_file_that_is_deleted_fills_again(members: Members, tmp_path: Path, *,
     reader, began = connect(f"sqlite://{tmp_path / 'registry.db'}"), time.monotonic()
     while len(reader.instances("orders")) < len(members.all):
         assert time.monotonic() - began < LIMIT
+        members.look()  # who has no keeper comes by when it is called
         time.sleep(0.05)
     reader.close()
     assert members.converge(LIMIT) < LIMIT

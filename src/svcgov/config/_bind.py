@@ -80,7 +80,7 @@ class Binding:
         for policy in plan.said:
             for other, pipeline in NAMES.pipelines(self.scope):
                 if policy in pipeline.own:
-                    self._say_own(plan, effective, other, pipeline, policy)
+                    self._say_own(plan, effective, other, slots_of(pipeline.own), policy)
             if policy.name is not None and NAMES.find(self.scope, policy.kind, policy.name) is policy:
                 self._say(plan, effective, policy, policy.name, policy.kind)
         self._changes(plan, effective)
@@ -103,7 +103,7 @@ class Binding:
         table = effective.slots(name)
         own = slots_of(pipeline.own)
         for policy in pipeline.own:
-            self._say_own(plan, effective, name, pipeline, policy)
+            self._say_own(plan, effective, name, own, policy)
         added: dict[str, Policy] = {}
         for slot in SLOTS:
             path = (*place_of(name), slot)
@@ -149,9 +149,8 @@ class Binding:
             plan.made[name, slot] = found
         return found
 
-    def _say_own(self, plan: Plan, effective: Effective, name: str, pipeline: Pipeline, policy: Policy) -> None:
-        """What is said of a policy that the code has put into a pipeline."""
-        slots = slots_of(pipeline.own)
+    def _say_own(self, plan: Plan, effective: Effective, name: str, slots: Mapping[str, list[Policy]], policy: Policy) -> None:
+        """What is said of a policy that the code has put into a pipeline, in whose *slots* it stands."""
         slot = next(slot for slot, policies in slots.items() if policy in policies)
         if slots[slot] == [policy]:
             self._say(plan, effective, policy, name, slot)
@@ -182,7 +181,7 @@ class Binding:
     ) -> Said:
         """What is *said*, with functions for their names, beside what is *declared*; without what is *final*."""
         return {
-            name: _upon(declared.get(name), resolved(name, value, joined((*path, name))))
+            name: _upon(declared.get(name), resolved(name, value, (*path, name)))
             for name, value in said.items()
             if not (final if isinstance(final, bool) else name in final)
         }

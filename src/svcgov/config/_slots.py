@@ -14,6 +14,7 @@ from .._core._matching import WORDS
 from .._core._predicates import ASKED, Registered, nameable, near_miss
 from .._documented import CANONICAL
 from ..errors import ConfigError
+from ._paths import joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from .._core._schema import Settings
     from .._policy import Policy
+    from ._paths import Path
 
 SLOTS = CANONICAL
 KEYS = ("path", "ip", "colour")  # words for a key that are no names
@@ -63,7 +65,7 @@ def expanded(slot: str, value: Any, path: str) -> Mapping[str, Any]:
     return {short: value}
 
 
-def resolved(setting: str, value: Any, path: str) -> Any:
+def resolved(setting: str, value: Any, path: Path) -> Any:
     """The *value* of a setting, with the functions that its names stand for.
 
     Raises:
@@ -71,17 +73,18 @@ def resolved(setting: str, value: Any, path: str) -> Any:
     """
     if setting in ("on", "ignore"):
         if isinstance(value, list):
-            return [_one(one, f"{path}[{place}]") for place, one in enumerate(value)]
+            return [_one(one, path, f"[{place}]") for place, one in enumerate(value)]
         return _one(value, path)
     named = setting in ASKED and nameable(value) and not (setting == "key" and value in KEYS)
     return Registered(value) if named else value
 
 
-def _one(value: Any, path: str) -> Any:
+def _one(value: Any, path: Path, inside: str = "") -> Any:
     if value in WORDS or not nameable(value):
         return value
     near = near_miss(value, WORDS)
     if near:
         words = ", ".join(WORDS)
-        raise ConfigError(path, value, f"a status such as 429, one of {words}, or a registered name (did you mean {near}?)")
+        written = f"{joined(path)}{inside}"
+        raise ConfigError(written, value, f"a status such as 429, one of {words}, or a registered name (did you mean {near}?)")
     return Registered(value)

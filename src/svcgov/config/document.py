@@ -237,7 +237,7 @@ class _Reader:
         if not isinstance(given, dict):
             self.short.add(path)
         try:
-            table = dict(expanded(slot, given, joined((*prefix, *path))))
+            table = given if isinstance(given, dict) else dict(expanded(slot, given, joined((*prefix, *path))))
         except ConfigError as error:
             self.errors.append(error)
             return {}
@@ -247,20 +247,26 @@ class _Reader:
         """The settings of one table, each read alone."""
         values = {}
         for name, value in table.items():
-            here = (*path, name)
-            written = joined((*prefix, *(path if path in self.short else here)))
             if name in CODE_ONLY:
-                self.errors.append(ConfigError(written, value, "nothing: only code can say it"))
-                continue
-            if name not in fields:
+                self.wrong(self.at(name, path, prefix), value, "nothing: only code can say it")
+            elif name not in fields:
                 self.errors.append(unknown(name, value, fields, joined((*prefix, *path))))
-                continue
-            if self.gone(value, here):
-                continue
-            try:
-                fields[name].read(resolved(name, value, written), written)
-            except ConfigError as error:
-                self.errors.append(error)
-                continue
-            values[name] = value
+            elif not self.gone(value, (*path, name)):
+                try:
+                    fields[name].read(resolved(name, value, path), "")
+                except ConfigError:
+                    self.read_again(fields[name], name, value, self.at(name, path, prefix))
+                else:
+                    values[name] = value
         return values
+
+    def at(self, name: str, path: Path, prefix: Path) -> Path:
+        """Where the setting *name* of the table at *path* is written."""
+        return (*prefix, *path) if path in self.short else (*prefix, *path, name)
+
+    def read_again(self, field: Any, name: str, value: Any, path: Path) -> None:
+        """What cannot be, with its place: most can, and need none."""
+        try:
+            field.read(resolved(name, value, path), joined(path))
+        except ConfigError as error:
+            self.errors.append(error)
