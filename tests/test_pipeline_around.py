@@ -14,7 +14,8 @@ import pytest
 from _gates import Watched
 from svcgov import bulkhead, circuit_breaker, retry, timeout
 from svcgov._core._clock import SYSTEM
-from svcgov.errors import ConfigError
+from svcgov._documented import called, check, hold
+from svcgov.errors import BulkheadFullError, ConfigError
 from svcgov.pipeline import Pipeline
 from svcgov.testing import ManualClock
 
@@ -53,6 +54,69 @@ def test_a_policy_is_told_where_it_stands() -> None:
     assert (at_edge.__svcgov__.service, around.__svcgov__.service) == ("orders", None)  # type: ignore[attr-defined]  # our mark
 
 
+class Asked:
+    """What a client is asked with: it keeps permits until the answer has been read."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def let_go(self) -> None:
+        """Nothing has been kept before."""
+
+    def keep(self, *kept: Any) -> bool:
+        self.kept.append(kept)
+        return True
+
+
+def test_at_an_edge_a_permit_is_out_until_the_answer_has_been_read() -> None:
+    """Around a function it comes back with what the function returns."""
+    gate = bulkhead(1)
+    asked: Any = Asked()
+    assert Pipeline(gate)(str.title)("plain") == "Plain"
+    assert gate.snapshot()["in_use"] == 0
+    assert Pipeline(gate).around(repr, edge=True)(asked) == repr(asked)
+    assert gate.snapshot()["in_use"] == 1
+    ((settle, permit, error, now),) = asked.kept
+    settle(permit, error, now)
+    assert gate.snapshot()["in_use"] == 0
+
+
+def test_what_a_function_holds_counts_from_the_next_call_on() -> None:
+    """And goes by its clock; without any policy the clock stays."""
+    clock = ManualClock()
+    pipeline, gate = Pipeline(), bulkhead(1, clock=clock)
+    call = pipeline(plain)
+    hold(pipeline, (gate,))
+    with gate, pytest.raises(BulkheadFullError):
+        call()
+    hold(pipeline, ())
+    with gate:
+        assert call() == "plain"
+    assert call.__svcgov__.clock is clock  # type: ignore[attr-defined]  # our mark
+
+
+def test_a_policy_that_comes_later_is_told_where_it_stands_too() -> None:
+    """Of each function that is there by then."""
+    pipeline, gate = Pipeline(), Placed()
+    held = pipeline.around(plain, edge=True, service="orders"), pipeline(plain)
+    check(pipeline, (gate,), "place")
+    assert gate.places == [(True, "orders"), (False, None)]
+    assert [call() for call in held] == ["plain"] * 2
+
+
+def test_a_function_that_holds_other_policies_says_so_where_somebody_wants_to_know() -> None:
+    """As soon as it does, and not where it holds what it held."""
+    gate = Placed()
+    pipeline = Pipeline()
+    heard, unheard = (pipeline.around(plain).__svcgov__ for _ in range(2))  # type: ignore[attr-defined]  # our mark
+    told: list[Any] = []
+    heard.told = lambda: told.append(heard.policies)
+    hold(pipeline, (gate,))
+    heard.renew()
+    assert told == [(gate,)]
+    assert unheard.policies == (gate,)
+
+
 def test_a_policy_is_told_once_of_calls_through_it() -> None:
     """And the pipeline keeps one function for all of them."""
     gate = Placed()
@@ -61,6 +125,20 @@ def test_a_policy_is_told_once_of_calls_through_it() -> None:
     assert gate.places == [(False, None)]
     assert len(pipeline._known) == 1
     assert pipeline.snapshot()["pipeline"]["succeeded"] == 3
+
+
+def test_calls_show_in_the_pipeline_too_that_theirs_was_made_like() -> None:
+    """Whether it was made so, or is told so of one function; the policies are its own, before and after they change."""
+    gate = Placed()
+    model = Pipeline(bulkhead(1))
+    made_so, told_so = called(model, "shop"), Pipeline(name="told")
+    calls = [made_so.around(plain), told_so.around(plain, model=model)]
+    assert [call() for call in calls] == ["plain"] * 2
+    counts = [[count["succeeded"] for count in one.snapshot().values()] for one in (model, made_so, told_so)]
+    assert counts == [[2], [1], [1]]
+    for pipeline, call in zip((made_so, told_so), calls, strict=True):
+        hold(pipeline, (gate,))
+        assert call.__svcgov__.policies == (gate,)  # type: ignore[attr-defined]  # our mark
 
 
 def test_plain_and_coroutine_functions_go_through_one_pipeline() -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from _gates import NoSettings
 from svcgov import bulkhead, circuit_breaker, rate_limit, retry, timeout
+from svcgov._core._call import Call
 from svcgov._core._schema import integer
 from svcgov._policy import Enterable, GateSettings, Policy
-from svcgov.errors import BulkheadFullError, ConfigError
+from svcgov.errors import BulkheadFullError, ConfigError, RateLimitedError
 from svcgov.facts import CallRefused
+from svcgov.testing import ManualClock
 
 if TYPE_CHECKING:
     from _worlds import Facts, World
@@ -104,6 +106,62 @@ def test_what_was_said_anew_is_declared() -> None:
     gate.redefine({"limit": 5})
     gate.reconfigure({})
     assert gate.settings.limit == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [({}, False), ({"final": False}, False), ({"final": True}, True), ({"final": ["limit"]}, ("limit",)), ({"final": ()}, ())],
+)
+def test_what_no_document_may_change_is_no_setting(said: Any, final: Any) -> None:
+    """It is all, nothing, or what is listed; said anew it is what was said last."""
+    gate = bulkhead(2, name="payments", **said)
+    assert gate.final == final
+    gate.redefine({"limit": 3, "final": ["mode"]})
+    assert gate.final == ("mode",)
+    gate.redefine({"limit": 3, **said})
+    assert (gate.final, gate.settings.limit) == (final, 3)
+
+
+@pytest.mark.parametrize("final", [None, "limit", ["size"], ["limit", "size"], 1, {"limit": True}])
+def test_what_is_final_is_listed_by_the_names_of_settings(final: Any) -> None:
+    """The error says which there are."""
+    with pytest.raises(ConfigError) as wrong:
+        bulkhead(2, name="payments", final=final)
+    names = ", ".join(bulkhead(2).settings.as_dict())
+    assert (wrong.value.path, wrong.value.value) == ("bulkhead[payments].final", final)
+    assert wrong.value.expected == f"true, false, or a list of some of {names}"
+
+
+def test_what_a_document_says_stands_until_it_says_something_else() -> None:
+    """Beside what is said for a while, and what the code says anew; the error names the place in the document."""
+    gate = bulkhead(2, name="payments")
+    said = {"max_waiting": 7}
+    gate.document(said, gate.with_document(said, "place"))
+    gate.reconfigure({"limit": 3})
+    assert (gate.settings.limit, gate.settings.max_waiting) == (3, 7)
+    gate.redefine({"limit": 5})
+    assert (gate.settings.limit, gate.settings.max_waiting) == (5, 7)
+    with pytest.raises(ConfigError, match=r"^place\.limit: expected"):
+        gate.with_document({"limit": 0}, "place")
+
+
+def test_what_a_document_says_gives_way_where_it_does_not_go_with_what_the_code_says_anew() -> None:
+    """The code is right by itself, and the document is written for the code that was."""
+    breaker = circuit_breaker("payments", open_for=30)
+    said = {"max_open_for": 60, "window": 50}
+    breaker.document(said, breaker.with_document(said, "place"))
+    breaker.redefine({"open_for": 90, "min_calls": 7})
+    assert (breaker.settings.open_for, breaker.settings.window, breaker.settings.min_calls) == (90, 100, 7)
+    breaker.reconfigure({"min_calls": 8})
+    assert (breaker.settings.open_for, breaker.settings.window, breaker.settings.min_calls) == (90, 100, 8)
+
+
+def test_what_was_fixed_when_it_was_made_is_not_said_anew() -> None:
+    """The error names the policy."""
+    limit = timeout(1, name="payments")
+    with pytest.raises(ConfigError, match=r"^timeout\[payments\]\.enforce: expected 'deadline', which it was made with"):
+        limit.redefine({"seconds": 2, "enforce": "thread"})
+    assert limit.settings.seconds == 1.0
 
 
 def test_a_listener_hears_one_policy(world: World, facts: Facts) -> None:
@@ -254,3 +312,15 @@ def test_a_kind_that_can_be_entered_says_what_is_entered() -> None:
     """Or it cannot be."""
     with pytest.raises(NotImplementedError, match="Enterable does not say what is entered"), Enterable():
         pass
+
+
+def test_it_can_be_entered_for_a_call_that_gates_look_at() -> None:
+    """By the clock of its policies; it is left as any block."""
+    gate = rate_limit("1/second", key=lambda call: call.args[0], clock=ManualClock())
+    for who in ("acme", "other"):
+        assert gate.enter_for(Call(print, (who,), {})).owner is gate
+    with pytest.raises(RateLimitedError) as error:
+        gate.enter_for(Call(print, ("acme",), {}))
+    assert error.value.retry_after == 1.0
+    for _ in range(2):
+        gate.__exit__(None, None, None)

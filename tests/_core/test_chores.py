@@ -109,6 +109,19 @@ def test_a_chore_that_raises_is_reported_and_has_its_turn_again(
     assert capsys.readouterr().err.count("broken raised OSError: disk full; it is tried again") == 1
 
 
+def test_each_chore_that_raises_is_reported(chores: Chores, clock: ManualClock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not only the first of them."""
+
+    def broken() -> None:
+        raise OSError("disk full")
+
+    for name in ("figures", "lease"):
+        chores.add(name, broken, every=10)
+    clock.advance(10)
+    chores.answered(NEVER)
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["figures", "lease"]
+
+
 def test_nobody_does_them_twice_at_a_time(chores: Chores, clock: ManualClock, done: Done) -> None:
     """Whoever finds them in another's hands goes on, also in the same thread."""
 
@@ -230,6 +243,23 @@ def test_a_keeper_sleeps_until_the_next_chore_is_due_and_is_woken_by_a_new_one(c
     chores._keep(woken)
     assert (done, chores._keeper) == ([5000.0, 10000.0], None)
     assert woken.log == ["woken", *(3600.0, "seen", 1400.0, "seen") * 2]
+
+
+def test_a_keeper_wakes_in_time_for_what_is_due_often(chores: Chores, clock: ManualClock) -> None:
+    """As soon as it is due, and at once if it has been for a while."""
+    woken, done = Woken(clock), list[float]()
+    chores.mode, chores._keeper = "on", woken
+
+    def do() -> None:
+        done.append(clock.monotonic())
+        clock.advance(0.5 * len(done))
+        if len(done) == 2:
+            stop()
+
+    stop = chores.add("often", do, every=0.25)
+    chores._keep(woken)
+    assert done == [0.25, 0.75]
+    assert woken.log == ["woken", 0.25, "seen", 0.0, "seen"]
 
 
 def test_a_keeper_is_not_there_before_there_is_a_chore(chores: Chores, monkeypatch: pytest.MonkeyPatch) -> None:

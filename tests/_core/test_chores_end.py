@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -98,15 +99,47 @@ def test_another_thread_than_the_main_one_cannot_listen() -> None:
     assert in_child(code) == "last words"
 
 
+def nothing() -> None:
+    """There is nothing to be done."""
+
+
 def test_who_is_asked_to_end_ends_what_is_to_be_done_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """By then nobody listens any more: the process ends as it would have."""
     log: list[object] = []
-    listening: dict[int, Any] = {}
-    monkeypatch.setattr("atexit.register", lambda end: log.append("registered"))
-    monkeypatch.setattr("signal.getsignal", lambda number: signal.SIG_DFL)
+    listening: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL}
+    monkeypatch.setattr("atexit.register", log.append)
+    monkeypatch.setattr("signal.getsignal", listening.__getitem__)
     monkeypatch.setattr("signal.signal", listening.__setitem__)
-    monkeypatch.setattr("os.kill", lambda pid, number: log.append(number))
-    _chores._at_end(lambda: log.append("last words"), lambda: None)
+    monkeypatch.setattr("os.kill", lambda *asked: log.append(asked))
+
+    def end() -> None:
+        log.append("last words")
+
+    _chores._at_end(end, nothing)
     listening[signal.SIGTERM](signal.SIGTERM, None)
-    assert log == ["registered", "last words", signal.SIGTERM]
-    assert listening[signal.SIGTERM] is signal.SIG_DFL
+    assert log == [end, "last words", (os.getpid(), signal.SIGTERM)]
+    assert listening == {signal.SIGTERM: signal.SIG_DFL}
+
+
+def test_who_listens_is_told_what_he_would_have_been_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After what is to be done at the end, which has begun."""
+    log: list[object] = []
+    listening: dict[int, Any] = {signal.SIGTERM: lambda *told: log.append(told)}
+    monkeypatch.setattr("atexit.register", log.append)
+    monkeypatch.setattr("signal.getsignal", listening.__getitem__)
+    monkeypatch.setattr("signal.signal", listening.__setitem__)
+    monkeypatch.setattr("os.kill", lambda *asked: log.append(asked))
+    _chores._at_end(nothing, lambda: log.append("last words"))
+    listening[signal.SIGTERM](signal.SIGTERM, "a frame")
+    assert log == [nothing, "last words", (signal.SIGTERM, "a frame")]
+
+
+@pytest.mark.parametrize("ignored", [signal.SIG_IGN, None], ids=["ignored", "of another language"])
+def test_where_nobody_can_be_told_nobody_listens(ignored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ignored goes on being ignored; what was not set by Python is not touched."""
+    listening: dict[int, Any] = {signal.SIGTERM: ignored}
+    monkeypatch.setattr("atexit.register", lambda end: None)
+    monkeypatch.setattr("signal.getsignal", listening.__getitem__)
+    monkeypatch.setattr("signal.signal", listening.__setitem__)
+    _chores._at_end(nothing, nothing)
+    assert listening == {signal.SIGTERM: ignored}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import pytest
 
-from svcgov._core._environment import KINDS, disabled, first, share, text, word, words
+from svcgov._core._environment import KINDS, disabled, documented, file_of_document, first, share, text, word, words
 from svcgov.errors import ConfigError, ConfigWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("value", ["", " ", "0", "false", "FALSE", None])
@@ -95,5 +99,40 @@ def test_a_share_is_a_number_from_0_to_1(monkeypatch: pytest.MonkeyPatch) -> Non
         assert share("SVCGOV_SHARE") == float(given)
     for given in ("half", "-0.1", "1.1", "nan", "inf"):
         monkeypatch.setenv("SVCGOV_SHARE", given)
-        with pytest.raises(ConfigError, match="SVCGOV_SHARE: expected a number from 0 to 1"):
+        with pytest.raises(ConfigError, match="SVCGOV_SHARE: expected a number from 0 to 1") as wrong:
             share("SVCGOV_SHARE")
+        assert wrong.value.value == given
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in which the program runs; the environment means no document."""
+    for name in ("SVCGOV_CONFIG", "SVCGOV_SET", "SVCGOV_APPCONFIG", "LAMBDA_TASK_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["SVCGOV_CONFIG", "SVCGOV_SET", "SVCGOV_APPCONFIG"])
+def test_a_variable_means_a_document(name: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of those that say where it is, or settings themselves."""
+    assert documented() is False
+    monkeypatch.setenv(name, "said")
+    assert documented() is True
+
+
+def test_a_file_in_its_usual_place_is_the_document(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the code is comes before here, and both after what is said; a folder of that name is none."""
+    (here / "svcgov.toml").mkdir()
+    assert (file_of_document(), documented()) == ("", False)
+    (here / "svcgov.toml").rmdir()
+    (here / "svcgov.toml").touch()
+    assert (file_of_document(), documented()) == ("./svcgov.toml", True)
+    code = here / "code"
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(code))
+    assert file_of_document() == "./svcgov.toml"
+    code.mkdir()
+    (code / "svcgov.toml").touch()
+    assert file_of_document() == f"{code}/svcgov.toml"
+    monkeypatch.setenv("SVCGOV_CONFIG", "other.toml")
+    assert file_of_document() == "other.toml"

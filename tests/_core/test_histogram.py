@@ -180,6 +180,12 @@ def test_below_and_above_the_steps_the_shortest_and_the_longest_are_known() -> N
     assert histogram.coarse() == [1] * len(COARSE)
 
 
+@pytest.mark.parametrize("took", [0.1, 3600.0])
+def test_more_than_all_is_all(took: float) -> None:
+    """A share above 1 is not an error: within the longest duration all was done."""
+    assert counted([took]).quantile(2) == took
+
+
 def test_the_steps_reach_from_a_microsecond_to_a_minute() -> None:
     """Those of the conventions among them."""
     assert BOUNDS[0] == 1e-6

@@ -55,3 +55,22 @@ def test_one_that_raises_is_reported_once_and_the_others_are_told(capsys: pytest
     meters.tell(ATTEMPT)
     assert told == [ATTEMPT, ATTEMPT]
     assert capsys.readouterr().err == "svcgov: an attempt could not be counted: LookupError('payments') (said once)\n"
+
+
+def test_each_one_that_raises_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not only the first of them."""
+    meters = Meters()
+
+    def broken(attempt: Attempt) -> None:
+        raise LookupError(attempt.peer)
+
+    def broken_too(attempt: Attempt) -> None:
+        raise OSError("disk full")
+
+    for one in (broken, broken_too):
+        meters.add(one)
+    meters.tell(ATTEMPT)
+    assert [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "LookupError('payments') (said once)",
+        "OSError('disk full') (said once)",
+    ]

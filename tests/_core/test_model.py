@@ -82,6 +82,13 @@ def test_what_cannot_be_read_says_where_and_what(said: dict[str, Any], path: str
     assert (before.value.path, before.value.value, before.value.expected) == (path, value, expected)
 
 
+def test_a_name_that_cannot_be_comes_with_what_is_said_of_names() -> None:
+    """Which says where, too."""
+    with pytest.raises(MalformedError) as wrong:
+        Instance(**{**WHOLE, "id": "a b"}).check()
+    assert str(wrong.value.__cause__) == "id: expected 1 to 128 letters, digits or . _ : -, got 'a b'"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 8000])
 def test_what_is_no_object_is_no_record(text: str) -> None:
     """Whatever else it is."""

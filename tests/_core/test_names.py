@@ -11,7 +11,7 @@ import pytest
 from _worlds import hasty_switches, in_threads
 from svcgov import Pipeline, bulkhead, circuit_breaker
 from svcgov._core import _names
-from svcgov._core._names import NAMES, Names, calling_place, check_name, scoped
+from svcgov._core._names import NAMES, PIPELINE, Names, calling_place, check_name, scoped
 from svcgov.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -281,3 +281,51 @@ def test_pipelines_that_nobody_holds_are_not_known() -> None:
     pipeline = Pipeline(name="search")
     assert NAMES.pipelines("") == [("search", pipeline)]
     assert len(NAMES._pipelines) == 1
+
+
+class Binder:
+    """Who gives to what has a name what documents say of it: here, who writes it down."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, Any]] = []
+
+    def bind(self, kind: str, name: str, thing: Any) -> None:
+        self.told.append((kind, name, thing))
+
+
+class Late(Thing):
+    """A pipeline that is what another one of its name will be."""
+
+    def __init__(self) -> None:
+        self.followed: list[Any] = []
+
+    def follow(self, pipeline: Any) -> None:
+        self.followed.append(pipeline)
+
+
+def test_who_binds_the_names_of_a_scope_is_told_of_each() -> None:
+    """Once, when it is made; the names of other scopes are not his."""
+    names, binder = Names(), Binder()
+    names.binders["shop"] = binder
+    thing = names.claim("shop", "thing", "x", {}, Thing)
+    names.claim("shop", "thing", "x", {}, Thing)
+    names.claim("", "thing", "x", {}, Thing)
+    pipeline, other = Thing(), Thing()
+    names.know("shop", "payments", pipeline)
+    names.know("", "payments", other)
+    assert binder.told == [("thing", "x", thing), (PIPELINE, "payments", pipeline)]
+
+
+def test_who_has_waited_for_a_pipeline_of_its_name_follows_it() -> None:
+    """And is told of anew; nobody follows himself, one of another name, or one of another scope."""
+    names, binder = Names(), Binder()
+    names.binders["shop"] = binder
+    late, other, elsewhere = Late(), Late(), Late()
+    names.know("shop", "payments", late)
+    names.know("shop", "search", other)
+    names.know("", "payments", elsewhere)
+    binder.told.clear()
+    pipeline = Thing()
+    names.know("shop", "payments", pipeline)
+    assert binder.told == [(PIPELINE, "payments", pipeline), (PIPELINE, "payments", late)]
+    assert (late.followed, other.followed, elsewhere.followed) == ([pipeline], [], [])

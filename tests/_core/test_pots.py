@@ -68,6 +68,15 @@ def test_good_calls_put_tokens_back(clock: ManualClock) -> None:
     assert budget.snapshot() == {"tokens": 4.0, "left": 1}
 
 
+def test_a_good_call_may_put_a_whole_token_back(clock: ManualClock) -> None:
+    """No more, and no less."""
+    budget = tokens(clock, token_ratio=1)
+    for _ in range(3):
+        budget.charge()
+    budget.deposit()
+    assert budget.snapshot() == {"tokens": 2.0, "left": 0}
+
+
 def test_a_bad_call_puts_nothing_back(clock: ManualClock) -> None:
     """Nor does one that only begins."""
     budget = tokens(clock)

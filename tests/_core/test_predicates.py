@@ -73,8 +73,9 @@ def test_a_name_that_nobody_has_registered(facts: Facts) -> None:
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a:b", "x" * 129, 7, None])
 def test_what_cannot_be_a_name(name: Any) -> None:
     """It has to stand in documents beside words and statuses."""
-    with pytest.raises(ConfigError, match=r"predicate\.name: expected a letter or _"):
+    with pytest.raises(ConfigError, match=r"predicate\.name: expected a letter or _") as error:
         svcgov.predicate(name, busy)
+    assert error.value.value == name
 
 
 @pytest.mark.parametrize("name", ["f", "_", "x" * 128, "is_busy.v-2"])
@@ -92,16 +93,18 @@ async def later(error: Exception) -> bool:
 @pytest.mark.parametrize("fn", [None, "busy", ValueError, later])
 def test_what_cannot_be_asked(fn: Any) -> None:
     """Only a plain function answers."""
-    with pytest.raises(ConfigError, match=r"predicate\[is_busy\]: expected a plain function"):
+    with pytest.raises(ConfigError, match=r"predicate\[is_busy\]: expected a plain function") as error:
         svcgov.predicate("is_busy", fn)
+    assert error.value.value is fn
 
 
 def test_a_name_is_that_of_one_function() -> None:
     """The same function may be registered again, as when its module is imported anew."""
     svcgov.predicate("is_busy", busy)
     svcgov.predicate("is_busy", busy)
-    with pytest.raises(ConfigError, match=r"predicate\[is_busy\]: expected another name"):
-        svcgov.predicate("is_busy", lambda error: True)
+    with pytest.raises(ConfigError, match=r"predicate\[is_busy\]: expected another name") as error:
+        svcgov.predicate("is_busy", near_miss)
+    assert error.value.value is near_miss
 
 
 def test_a_name_is_told_from_a_slip() -> None:
@@ -109,7 +112,8 @@ def test_a_name_is_told_from_a_slip() -> None:
     assert near_miss("conection", ["connection", "timeout"]) == "connection"
     svcgov.predicate("conection", busy)
     assert near_miss("conection", ["connection", "timeout"]) is None
-    assert near_miss("is_busy", ["connection", "timeout"]) is None
+    for name in ("is_busy", "timer"):
+        assert near_miss(name, ["connection", "timeout"]) is None
 
 
 def test_what_stands_for_a_function_is_told_by_its_name() -> None:

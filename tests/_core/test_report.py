@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from svcgov._core import _report
-from svcgov._core._report import report_once
+from svcgov._core._report import outside, report_once
 
 if TYPE_CHECKING:
     import pytest
@@ -42,3 +42,10 @@ def test_it_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     report_once("gone", "nobody hears it")
     assert "gone" in _report._said
+
+
+def test_code_without_a_module_is_outside() -> None:
+    """As what somebody has given to `exec`."""
+    names: dict[str, Any] = {"outside": outside}
+    exec("found = outside()", names)  # noqa: S102  # our own code
+    assert names["found"] == 1

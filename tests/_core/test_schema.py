@@ -65,6 +65,23 @@ def test_what_is_not_given_is_at_its_default() -> None:
     }
 
 
+def test_each_setting_has_a_form_for_editors_of_documents() -> None:
+    """A word and what belongs to it; one with a reader of its own has none."""
+    assert {name: field.form for name, field in example()._fields.items()} == {
+        "count": ("integer", 1, 5000),
+        "few": ("integer", 0, 9),
+        "factor": ("number", 1, 10),
+        "share": ("ratio", False),
+        "jitter": ("ratio", True),
+        "wait": ("duration",),
+        "pause": ("duration",),
+        "most": ("duration",),
+        "loud": ("boolean",),
+        "order": ("choice", "fifo", "lifo"),
+        "colour": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "said", "meant"),
     [

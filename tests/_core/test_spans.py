@@ -38,12 +38,31 @@ def otel(monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def test_nobody_makes_spans_at_first(otel: Any) -> None:
-    """A provider alone makes none: somebody has to be there who makes something of it."""
+def test_nobody_makes_spans_at_first(otel: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A provider alone makes none: somebody has to be there who makes something of it. There is nothing to be said of that."""
     spans = Spans()
     assert spans.look() is None
     otel._TRACER_PROVIDER = object()
     assert (spans.look(), spans.nested) == (None, False)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_module_that_knows_of_no_provider_has_none(otel: Any) -> None:
+    """As another version of it, or half of it while it is loaded."""
+    del otel._TRACER_PROVIDER
+    spans = Spans()
+    spans.make = lambda provider: pytest.fail("there is no provider")
+    assert spans.look() is None
+
+
+def test_who_was_made_of_a_provider_makes_the_spans(otel: Any) -> None:
+    """From the look on that has found it."""
+    tracer: Any = Tracer()
+    spans = Spans()
+    spans.make = lambda provider: tracer
+    otel._TRACER_PROVIDER = object()
+    assert [spans.look(), spans.look(), spans.tracer] == [tracer] * 3
+    assert spans.nested
 
 
 def test_without_the_module_there_is_nothing_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:

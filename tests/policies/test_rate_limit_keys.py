@@ -100,8 +100,14 @@ def test_a_call_without_a_key(missing: Any, passes: int, reason: str | None, wor
     assert reasons == ({reason} if reason else set())
 
 
-@pytest.mark.parametrize("key", [lambda call: 1 / 0, lambda call: []], ids=["raises", "unhashable"])
-def test_a_key_that_cannot_be_is_told(key: Any, facts: Facts, world: World) -> None:
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [(lambda call: 1 / 0, "ZeroDivisionError: division by zero"), (lambda call: [], "TypeError: unhashable type: 'list'")],
+    ids=["raises", "unhashable"],
+)
+def test_a_key_that_cannot_be_is_told(
+    key: Any, said: str, facts: Facts, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its call is one without a key."""
     gate = rate_limit("1/second", key=key, clock=world.clock)
     gate.listen(facts, PredicateFailed)
@@ -109,7 +115,8 @@ def test_a_key_that_cannot_be_is_told(key: Any, facts: Facts, world: World) -> N
     call("a")
     with pytest.raises(RateLimitedError):
         call("b")
-    assert [fact.setting for fact in facts.of(PredicateFailed)] == ["key"]
+    assert [(fact.setting, fact.error) for fact in facts.of(PredicateFailed)] == [("key", said)]
+    assert capsys.readouterr().err == f"svcgov: rate_limit.key raised {said}; the call went under no key (said once)\n"
 
 
 def test_some_keys_have_other_limits(world: World) -> None:
@@ -120,6 +127,17 @@ def test_some_keys_have_other_limits(world: World) -> None:
     with pytest.raises(RateLimitedError) as error, gate.of("evil"):
         pass
     assert error.value.reason == "denied"
+
+
+@pytest.mark.parametrize("more", [{}, {"cost": lambda call: 1}], ids=["level", "machine"])
+def test_a_limit_of_nothing_is_a_refusal_of_its_own(more: Any) -> None:
+    """Also when it was another one before, and other keys have another one."""
+    gate = rate_limit("1/second", key=first, overrides={"evil": "2/second"}, clock=ManualClock(), **more)
+    assert passed(gate, "evil", 1) == 1
+    gate.reconfigure({"overrides": {"evil": "0/second"}, **more})
+    with pytest.raises(RateLimitedError) as error, gate.of("evil"):
+        pass
+    assert (error.value.reason, error.value.limit) == ("denied", 0)
 
 
 def test_other_limits_are_in_force_for_keys_that_are_known() -> None:

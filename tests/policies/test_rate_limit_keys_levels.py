@@ -141,6 +141,15 @@ def test_the_numbers_of_a_limit_are_kept_once() -> None:
     assert len(keys._aims) == 2  # those of before are not kept
 
 
+def test_a_level_drains_as_fast_as_calls_may_come() -> None:
+    """What was spent is not forgotten before, however little of it is left."""
+    gate, _ = keyed("4/second")
+    assert passed(gate, "acme") == 4
+    for _ in range(3):
+        gate.clock.advance(0.25)
+        assert passed(gate, "acme") == 1
+
+
 def test_machines_of_the_same_limits_have_one_owner() -> None:
     """Which knows what a refusal needs to know."""
     gate, keys = keyed(cost=lambda call: 1, overrides={"vip-*": "9/second"})
@@ -274,6 +283,34 @@ def test_who_comes_by_while_a_key_is_looked_at_makes_none(monkeypatch: pytest.Mo
     assert keys.standing("acme")["remaining"] == 1
 
 
+@pytest.mark.parametrize(("of", "more"), [(Level, {}), (Reservations, {"cost": lambda call: 1})], ids=["level", "machine"])
+def test_who_comes_by_while_a_key_is_given_another_limit_makes_none(of: Any, more: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """His call goes by the limit that keys share for which there is no room."""
+    gate, keys = keyed(**more)
+    assert passed(gate, "acme", 1) == 1
+    name = "retarget_locked" if of is Level else "retarget"
+    once(monkeypatch, of, name, lambda: passed(gate, "other", 1))
+    gate.reconfigure({"limit": "4/second", **more})
+    assert list(keys.by_key) == ["acme"]
+    assert passed(gate, "other", 1) == 1
+    assert list(keys.by_key) == ["acme", "other"]
+
+
+def test_a_key_that_cannot_be_asked_whether_it_is_unused_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when somebody stops the program there: what it has spent stays spent."""
+    gate, keys = keyed(cost=lambda call: 1, max_keys=1)
+    assert passed(gate, "acme", 1) == 1
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    once(monkeypatch, Reservations, "unused", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        keys.of("other")
+    assert keys.standing("acme")["remaining"] == 1
+    assert list(keys.by_key) == ["acme"]
+
+
 def test_who_comes_by_while_a_level_becomes_a_machine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The share that is kept is that with his call."""
     gate, keys = keyed("4/second")
@@ -303,9 +340,10 @@ def test_a_key_that_is_made_while_settings_change_has_the_new_ones(monkeypatch: 
 
 def test_a_key_that_another_call_makes_meanwhile_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both pay there."""
-    gate, _ = keyed()
+    gate, keys = keyed(max_keys=1)
     once(monkeypatch, Keys, "_made", lambda: passed(gate, "acme", 1))
     assert passed(gate, "acme") == 1
+    assert keys.overflow.standing()["remaining"] == 2
 
 
 def test_a_key_that_is_forgotten_while_settings_change_stays_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ KINDS: dict[str, Any] = {
     "moving-window": {"algorithm": "moving-window"},
     "sliding-window": {"algorithm": "sliding-window"},
     "warming": {"warm_up": 4},
+    "keys": {"key": "arg:who"},
+    "keys with several": {"key": "arg:who", "limit": ["1/second", "9/second"]},
 }
 
 
@@ -165,3 +167,15 @@ def test_a_gap_whose_time_has_just_come_is_not_drawn_in() -> None:
     third = gate.machine.admit(1.0)
     assert isinstance(third, Wait)
     assert third.until == 2.0
+
+
+def test_the_last_slot_of_an_old_limit_is_a_gap_when_it_is_given_up() -> None:
+    """How its limit stood before it is not known any more, so it cannot be as if it had never been given."""
+    clock = ManualClock()
+    gate = rate_limit("1/second", burst=1, max_wait=9, clock=clock)
+    _, waiter = [gate.machine.admit(0.0) for _ in range(2)]
+    gate.reconfigure({"limit": "2/second", "burst": 1, "max_wait": 9})
+    assert isinstance(waiter, Wait)
+    waiter.abandon()
+    later = [gate.machine.admit(0.0) for _ in range(2)]
+    assert [one.until for one in later if isinstance(one, Wait)] == [1.0, 1.5]

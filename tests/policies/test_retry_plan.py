@@ -180,6 +180,20 @@ def test_at_an_edge_it_is_transient_and_spends_from_the_service_s_budget() -> No
     assert none.budget is None
 
 
+def test_at_an_edge_it_is_transient_again_when_nothing_else_is_said_any_more() -> None:
+    """Around a function that a document has said it for, what was said last stands: nobody has said anything else."""
+    edge, function = retry(), retry()
+    Pipeline(edge).around(print, edge=True, service="payments")
+    for one in (edge, function):
+        one.reconfigure({"on": KeyError})
+        assert one.on.types == (KeyError,)
+    Pipeline(function).around(print, edge=False)
+    for one in (edge, function):
+        one.reconfigure({})
+    assert edge.on.words == {"transient"}
+    assert function.on.types == (KeyError,)
+
+
 def test_another_budget_can_be_put_in_force(world: World) -> None:
     """By name, by object, or none; going back to the default keeps what there is."""
     policy = again(world, budget="default")
