@@ -70,6 +70,18 @@ def test_the_profile_of_appconfig_is_shown_with_the_port_of_its_agent(
     assert "error: AWS_APPCONFIG_EXTENSION_HTTP_PORT: expected a port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("group", "error"), [("web", None), ("a b", "SVCGOV_GROUP: expected 1 to 128 letters")])
+def test_the_group_is_a_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: str, error: str | None
+) -> None:
+    """One that cannot be is told."""
+    monkeypatch.setenv("SVCGOV_GROUP", group)
+    assert main(["show"]) == (error is not None)
+    said = capsys.readouterr()
+    assert re.search(rf"^group +{group} +SVCGOV_GROUP$", said.out, re.MULTILINE)
+    assert error is None or error in said.err
+
+
 def test_who_asks_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither of a URL that can be, nor of one that cannot."""
     monkeypatch.setenv("SVCGOV_ADDRESS", "http://me:hunter2@shop")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -320,3 +321,9 @@ def test_a_tripped_breaker_refuses_in_every_way(world: World) -> None:
     for way in WAYS:
         by(world, way, pipeline).fails(CircuitOpenError)
     assert breaker.snapshot()["refused"] == 3
+
+
+def test_what_is_called_through_a_time_out_is_called_where_it_wants() -> None:
+    """On a worker, as a decorated function is."""
+    through = Pipeline(timeout(5.0, enforce="thread"))
+    assert through.call(threading.get_ident) != threading.get_ident()

@@ -131,8 +131,7 @@ class UnderRegistry:
         from .registry.layer import Layer
 
         registry = self.registry
-        if registry is None:
-            return
+        assert registry is not None  # noqa: S101  # its beat comes by here
         for service in registry.watched():
             if service == self.identity.service:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import pytest
 from engines.http_service import Answer
 from engines.misbehaving import FAULTS, OK, Misbehaving
 from svcgov import bulkhead, circuit_breaker, rate_limit, retry, timeout
+from svcgov._core._context import DEADLINE
 from svcgov._core._matching import Matcher
 from svcgov.errors import RateLimitedError
 
@@ -255,18 +257,23 @@ def dies_when_it_is_used_again(line: Line) -> None:
     line.heard()
 
 
+@pytest.mark.parametrize("within", [None, 60.0], ids=["no deadline", "a deadline"])
 @pytest.mark.parametrize(("method", "heads"), [("GET", 3), ("POST", 2)])
-def test_a_request_that_met_a_dead_connection_is_repeated_once_if_it_may_be(sessions: Sessions, method: str, heads: int) -> None:
+def test_a_request_that_met_a_dead_connection_is_repeated_once_if_it_may_be(
+    sessions: Sessions, method: str, heads: int, within: float | None
+) -> None:
     """No policy hears of it; one that may not be repeated is the caller's to judge."""
     server = Misbehaving(dies_when_it_is_used_again)
     breaker = circuit_breaker(consecutive_failures=50)
     session = sessions.governed(breaker)
+    token = DEADLINE.set(None if within is None else time.monotonic() + within)
     assert sessions.get(session, server.url).status == 200
     if method == "GET":
         assert sessions.get(session, server.url).status == 200
     else:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             sessions.ask(session, method, server.url)
+    DEADLINE.reset(token)
     assert len(server.heads) == heads
     assert breaker.snapshot()["failed"] == (method == "POST")
     sessions.run(session.close)

@@ -282,7 +282,7 @@ def test_what_the_collector_tells_meanwhile_is_counted(counting: Counting) -> No
     try:
         thread = threading.Thread(target=count, daemon=True)
         thread.start()
-        thread.join(20)
+        thread.join(50)
     finally:
         gc.set_threshold(*before)
         gc.callbacks.remove(tells)
