@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .table import Figures
 
-NAMES = 100
+FEW, MANY = 25, 100  # pipelines; with four slots each, 100 policies, and 400
 SAID = "policies.search.bulkhead=7;policies.search.timeout=3"
 TEXT = '[policies.payments]\ntimeout = "5s"\nretry = { attempts = 5 }\n'
 TTL = 36.0
@@ -45,19 +45,14 @@ def slots(more: int) -> dict[str, Any]:
     }
 
 
-def one(more: int) -> dict[str, Any]:
-    """The same in little: one setting in one slot."""
-    return {"circuit_breaker": {"failure_rate": 0.3 + more / 10}}
-
-
-def applied(scope: str, said: Callable[[int], dict[str, Any]]) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """What changes every value of a hundred pipelines around functions, each time; and what changes none."""
+def applied(scope: str, names: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What changes every value of so many pipelines around functions, each time; and what changes none."""
     governor = Governor(scope=scope)
     pipelines = [
-        governor.Pipeline(bulkhead(9), retry(on=OSError), circuit_breaker(), name=f"p{number}") for number in range(NAMES)
+        governor.Pipeline(bulkhead(9), retry(on=OSError), circuit_breaker(), name=f"p{number}") for number in range(names)
     ]
     functions = [pipeline(nothing) for pipeline in pipelines]
-    first, second = ({"policies": {pipeline.name: said(more) for pipeline in pipelines}} for more in (0, 1))
+    first, second = ({"policies": {pipeline.name: slots(more) for pipeline in pipelines}} for more in (0, 1))
     turns = cycle((first, second))
 
     def change() -> None:
@@ -98,14 +93,14 @@ def looked() -> Iterator[Callable[[], Any]]:
 def documents(*, quick: bool) -> Figures:
     """In one process, with nobody else at the registry."""
     with looked() as look:
-        change, repeat = applied("slots", slots)
-        change_one, _ = applied("one", one)
+        change, repeat = applied("few", FEW)
+        change_many, _ = applied("many", MANY)
         cases = [
             Case(PLAIN, nothing),
             Case("look", look, calls=10),
             Case("change", change, calls=1),
             Case("repeat", repeat, calls=1),
-            Case("change one", change_one, calls=1),
+            Case("change many", change_many, calls=1),
         ]
         rounds = run(cases, rounds=5 if quick else 60)
     return {case.name: Spread(*(part / 1e6 for part in rounds.in_nanoseconds(case.name))) for case in cases[1:]}
@@ -115,4 +110,4 @@ def profile() -> None:
     """Where a look goes, and a document."""
     with looked() as look:
         frames.show("a look at what is not new", look, calls=1000)
-    frames.show("a document of a hundred pipelines", applied("slots", slots)[0], calls=20)
+    frames.show("a document of a hundred pipelines", applied("many", MANY)[0], calls=20)
