@@ -104,6 +104,16 @@ def test_what_cannot_be_tried(
     assert registry.config("orders").revision == 0
 
 
+@pytest.mark.parametrize("rollouts", ["rollouts = 1", "[rollouts]\na = 1", "[rollouts.a]\nuntil = 1"])
+def test_a_file_with_a_rollout_that_is_none_is_refused(
+    registry: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, rollouts: str
+) -> None:
+    """By a clear word, as any other mistake."""
+    (tmp_path / "one.toml").write_text(rollouts)
+    assert main(["push", "one.toml", "--service", "orders"]) == 1
+    assert "error: orders: rollouts" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("percent", ["-1", "101", "many", "nan"])
 def test_a_share_is_a_number_of_a_hundred(capsys: pytest.CaptureFixture[str], percent: str) -> None:
     """Told by the parser."""

@@ -13,6 +13,7 @@ import json
 import sys
 from argparse import ArgumentTypeError
 from fnmatch import fnmatchcase
+from math import inf
 
 from ._cli_documents import changes
 from ._cli_registry import table
@@ -254,7 +255,7 @@ def _settings(said: Any) -> Iterator[tuple[str, Any]]:
     """All that a document says, whomever it is for."""
     for part in document_of(said)[0].parts:
         if part.kind == ROLLOUT:
-            yield joined((*part.prefix, "until")), said["rollouts"][part.name].get("until")
+            yield joined((*part.prefix, "until")), utc(part.until) if part.until < inf else None
             yield joined((*part.prefix, "percent")), part.percent
         for path, value in leaves(part.values, part.prefix):
             yield joined(path), value

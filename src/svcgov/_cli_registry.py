@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from .registry import Found, Registry
 
-_COLUMNS = ("id", "kind", "place", "version", "colour", "weight", "status", "applied", "refused")
+_OF_DOCUMENTS = ("applied", "refused")  # columns that are left out where there is nothing in them
+_COLUMNS = ("id", "kind", "place", "version", "colour", "weight", "status", *_OF_DOCUMENTS)
 
 
 def add_to(commands: Any) -> None:
@@ -138,8 +139,8 @@ def _shown(found: Found, given: argparse.Namespace) -> int:
         records = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
         print(json.dumps({"service": found.service, "revision": found.revision, "found": records}))
     else:
-        empty = {place for place in (-2, -1) if not any(row[place] for row in rows)}  # of documents, where nobody goes by any
-        table([[row[place] for place in range(-len(_COLUMNS), 0) if place not in empty] for row in (_COLUMNS, *rows)])
+        shown = [column for column in zip(_COLUMNS, *rows, strict=True) if column[0] not in _OF_DOCUMENTS or any(column[1:])]
+        table(list(zip(*shown, strict=True)))
     return 0
 
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]: ...
 
 
+_ONCE = ("asgi", "knative", "wsgi")  # an answer that has begun cannot be begun again
+
+
 class WaysIn(FunctionsIn):
     """The part of a `svcgov.Governor` that looks outside."""
 
@@ -216,6 +219,7 @@ class WaysIn(FunctionsIn):
 
         pipeline = scoped(self.scope, pipeline_of)(policy, f"{place}.policy")
         if pipeline.name is None:
+            pipeline.once = pipeline.once or place in _ONCE  # before a document speaks of it
             NAMES.know(self.scope, INBOUND, pipeline)
         return {
             "pipeline": pipeline,

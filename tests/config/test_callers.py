@@ -183,6 +183,18 @@ def test_a_wish_that_does_not_fit_the_code_is_left_out(told: list[Any]) -> None:
     ]
 
 
+def test_what_cannot_be_put_in_force_is_not_told_as_applied(told: list[Any]) -> None:
+    """The caller's own document does not go together with code that came later: no wish can hold then."""
+    governor = Governor(document={"policies": {"two": {"bulkhead": 1}}})
+    two = Pipeline(bulkhead(5), bulkhead(6), name="two")
+    told.clear()
+    ask(governor, circuit_breaker={"min_calls": 5})
+    assert [(type(one).__name__, one.layer, one.path) for one in told] == [
+        ("DocumentRefused", "callers:orders", "policies.two.bulkhead")
+    ]
+    del two
+
+
 def test_a_wish_spoils_no_document_of_the_callers_own(told: list[Any]) -> None:
     """Where both do not go together the wish is dropped, and told."""
     limit: Any = rate_limit("50/second", name="orders")

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+import svcgov
 from svcgov import Governor, Pipeline, Rate, bulkhead, rate_limit, retry
 from svcgov.errors import BulkheadFullError, RateLimitedError
+from svcgov.facts import DocumentRefused
 from svcgov.testing import ManualClock
 
 REFUSED = 429
@@ -105,6 +107,19 @@ def test_what_calls_twice_cannot_stand_around_an_application(kind: str) -> None:
     refused: Any = governor.apply(document(retry={"on": "timeout"}))
     assert not refused
     assert refused.errors[0].path == "inbound.retry"
+    del held
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_a_document_that_was_there_before_stops_no_application_from_starting(kind: str) -> None:
+    """What calls twice is left out of it, and told; a handler, which may be called twice, has it."""
+    governor = Governor(service="orders")
+    assert governor.apply(document(retry={"on": "timeout"}))
+    refused: list[Any] = []
+    stop = svcgov.listen(refused.append, DocumentRefused)
+    held = getattr(governor, kind)(lambda *given: None)
+    stop()
+    assert [(one.layer, one.path) for one in refused] == [("names", "inbound.retry")]
     del held
 
 

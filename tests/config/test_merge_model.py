@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svcgov.config._callers import wish
+from svcgov.config._parts import CALLERS
 from svcgov.config._paths import joined
 from svcgov.config._rollouts import Lots
 from svcgov.config.document import document_of
-from svcgov.config.merge import CALLERS, LAYERS, REMOTE, merged
+from svcgov.config.merge import LAYERS, REMOTE, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoC
 from engines.http_service import Answer
 from svcgov import Pipeline, bulkhead, circuit_breaker, retry, timeout
 from svcgov.errors import CircuitOpenError, ConfigError
-from svcgov.outbound import _edge
+from svcgov.outbound import _joint
 from svcgov.outbound.govern import govern
 
 from .aws import SESSION, bad, good
@@ -86,11 +86,11 @@ def test_a_client_of_tasks_is_refused(clients: Clients) -> None:
 def test_a_client_takes_its_class_with_it(clients: Clients) -> None:
     """botocore makes one for each client; a program that makes many of them must not grow."""
     gc.collect()
-    before = len(_edge._classes)
+    before = len(_joint._classes)
     for _ in range(3):
         govern(SESSION.client("sqs", endpoint_url="http://127.0.0.1:1"), target="orders", pipeline=Pipeline()).close()
     gc.collect()
-    assert len(_edge._classes) <= before + 1  # and one of the HTTP inside, which they share
+    assert len(_joint._classes) <= before + 1  # and one of the HTTP inside, which they share
 
 
 def test_what_patches_the_call_is_inside_an_attempt(clients: Clients, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,15 +106,14 @@ class Binding:
             self._say_own(plan, effective, name, own, policy)
         added: dict[str, Policy] = {}
         for slot in SLOTS:
-            path = (*place_of(name), slot)
-            if slot not in table or (
-                effective.asked(path) and (len(own.get(slot, ())) > 1 or (slot == "retry" and slot not in own))
-            ):
+            if slot not in table:
                 continue
-            if len(own.get(slot, ())) > 1:
-                expected = (
-                    f"one {slot} in {name if name == INBOUND else f'the pipeline {name}'}; with several, each has its own name"
-                )
+            path, many = (*place_of(name), slot), len(own.get(slot, ())) > 1
+            if effective.asked(path) and (many or (slot == "retry" and slot not in own)):
+                continue  # rule 6
+            if many:
+                whose = name if name == INBOUND else f"the pipeline {name}"
+                expected = f"one {slot} in {whose}; with several, each has its own name"
                 plan.errors.append(ConfigError(written(effective, path), table[slot], expected))
             elif slot not in own:
                 try:

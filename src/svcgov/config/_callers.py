@@ -18,7 +18,7 @@ Rule 3: what cannot be reconciled with the caller's code is left out, and told o
 from __future__ import annotations
 
 from .._core._frozen import REQUIRED
-from ._parts import Part
+from ._parts import CALLERS, Part
 from ._paths import joined
 from ._slots import settings_of
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Asked: TypeAlias = Mapping[str, Mapping[str, Any]]  # by slots, and in them by settings
 
-ASKED = "callers"
 _LESS, _MORE = -1, 1
 STRICTER: Mapping[str, Mapping[str, int]] = {  # what may be asked for, and which way is the stricter one
     "timeout": {"seconds": _LESS},
@@ -69,7 +68,7 @@ def wish(service: str, said: Asked) -> Part:
         slot: {name: value for name, value in table.items() if _is_stricter(slot, name, value)} for slot, table in said.items()
     }
     values = {"policies": {service: slots}}
-    return Part(kind=ASKED, name=service, values=values, unset=(), prefix=(), short=frozenset())
+    return Part(kind=CALLERS, name=service, values=values, unset=(), prefix=(), short=frozenset())
 
 
 def _is_stricter(slot: str, name: str, value: Any) -> bool:

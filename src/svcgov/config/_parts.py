@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ._paths import Path
 
-BASE, ROLLOUT = "base", "rollout"
+BASE, ROLLOUT, CALLERS = "base", "rollout", "callers"
 OVERLAYS = ("stage", "version", "colour")  # lowest first
 
 

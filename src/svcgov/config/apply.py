@@ -25,9 +25,10 @@ from ..errors import ConfigError
 from ..facts import DocumentApplied, DocumentRefused
 from ._bind import Binding
 from ._callers import wish
+from ._parts import CALLERS
 from ._rollouts import Lots
 from .document import document_of
-from .merge import CALLERS, NOTHING, REMOTE, merged
+from .merge import NOTHING, REMOTE, merged
 from .sources import Raw
 
 TYPE_CHECKING = False
@@ -215,7 +216,8 @@ class Documents:
             said = merged({raw.layer: document}, {"stage": stage}).values.get(CALLERS, {})
             with self._lock:
                 wishes = {**self._wishes, service: wish(service, said)}
-                changed, _, errors = self._held(self._documents, wishes, self._wishes)
+                changed, errors, spoilt = self._held(self._documents, wishes, self._wishes)
+                errors = spoilt or errors
             self._bind_named()
         if errors:
             self._tell(f"{CALLERS}:{service}", raw.revision, tuple(errors))

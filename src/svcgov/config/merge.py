@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from .._core._frozen import Frozen
 from .._core._names import INBOUND
-from ._parts import BASE, OVERLAYS, ROLLOUT
+from ._parts import BASE, CALLERS, OVERLAYS, ROLLOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 REMOTE = ("fleet", "group", "service")  # lowest first
 LAYERS = (*REMOTE, "file", "environment")
-CALLERS = "callers"
 
 
 class Origin(Frozen):

@@ -14,7 +14,6 @@ Rule 6: permits that are to stay out until the answer has been read do so for th
 from __future__ import annotations
 
 from contextlib import suppress
-from weakref import WeakValueDictionary
 
 from .._core._context import DEADLINE, REPEATABLE, put_back
 from .._core._spans import SPANS
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from .target import Finder, Place, Seat
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # idempotent by RFC 9110, 9.2.2
-_classes: WeakValueDictionary[tuple[type, type], type] = WeakValueDictionary()  # botocore makes a class for each client
 
 
 class Exchange:
@@ -142,9 +140,7 @@ class Edge:
 
     def ours(self, scheme: str, host: str, port: int | None) -> Place | None:
         """The same; None where that is control traffic, and none of our business."""
-        if self.passes(host, port or PORTS.get(scheme, 0)):
-            return None
-        return self.find(self._target, scheme, host, port)
+        return None if self.passes(host, port or PORTS.get(scheme, 0)) else self.place(scheme, host, port)
 
     def begin(self, exchange: Exchange) -> Way:
         """A call begins: the way that it goes by."""
@@ -276,10 +272,8 @@ class Edge:
 
 def with_headers(headers: Any, extra: dict[str, str]) -> Any:
     """A copy of the caller's *headers*, and ours in it; what the caller has set stands."""
-    traced = "tracestate" in extra and "traceparent" in headers
-    for name, value in extra.items():
-        if name not in headers and not (traced and name == "tracestate"):
-            headers[name] = value
+    for name, value in lacking(extra, headers):
+        headers[name] = value
     return headers
 
 
@@ -295,20 +289,6 @@ def rewinds(file: Any) -> bool:
         return isinstance(file, (str, bytes)) or bool(file.seekable())
     except Exception:  # whatever it is, it does not say that it can
         return False
-
-
-def become(client: Any, governed: type) -> None:
-    """Make *client* one of its own class and of *governed*, in place: no reference to it is needed for that."""
-    object.__setattr__(client, "__class__", joint(governed, type(client)))  # some clients watch what is set on them
-
-
-def joint(governed: type, own: type) -> type:
-    """The class of both; one, as long as it is needed."""
-    both = _classes.get((governed, own))
-    if both is None:
-        space = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
-        both = _classes.setdefault((governed, own), type(own.__name__, (governed, own), space))
-    return both
 
 
 def sender(edge: Edge) -> Callable[[Exchange], Any]:

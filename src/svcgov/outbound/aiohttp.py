@@ -22,7 +22,8 @@ from ..propagation._carrier import outgoing
 from ._answers import answer_error_of, failing
 from ._clip import GRACE, LEAST, Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, asender, athrough, become, joint, rewinds, with_headers
+from ._edge import Edge, Exchange, asender, athrough, rewinds, with_headers
+from ._joint import become, joint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,14 +130,8 @@ class Hop(Exchange):
         task = edge.asyncio.current_task()
         before = task.cancelling()
         try:
-            if self._last is None and self.left is None:
-                self._last = attempt
-                try:
-                    return await self._handler(attempt)  # as `_met` does, in a frame less
-                except edge.broken:
-                    if not self._made_good(attempt):
-                        raise
-                return await self._once(copied(attempt))
+            if self.left is None:
+                return await self._met(attempt)
             async with edge.asyncio.timeout(self.left):
                 return await self._met(attempt)
         except edge.package.ClientResponseError as error:
@@ -150,16 +145,13 @@ class Hop(Exchange):
             raise TimeoutError from error
 
     async def _met(self, attempt: Any) -> Any:
+        edge = self._edge
         try:
             return await self._once(attempt)
-        except self._edge.broken:
-            if not self._made_good(attempt):
+        except edge.broken:
+            if not attempt.used or not edge.repeatable(self):
                 raise
         return await self._once(copied(attempt))
-
-    def _made_good(self, attempt: Any) -> bool:
-        """Whether *attempt*, whose connection broke, is made once more."""
-        return attempt.used and self._edge.repeatable(self)
 
     async def _once(self, attempt: Any) -> Any:
         last, self._last = self._last, attempt

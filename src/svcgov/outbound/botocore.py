@@ -27,7 +27,8 @@ from ._answers import AnswerError, failing
 from ._aws import carries, carrying, modelled, reads_only, with_tokens
 from ._clip import Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, become, rewinds, sender, through
+from ._edge import Edge, Exchange, rewinds, sender, through
+from ._joint import become
 from .target import PORTS
 from .urllib3 import allow_body, lend_body, retries_in
 

@@ -21,7 +21,8 @@ from ..propagation._carrier import outgoing
 from ._answers import answer_error_of, failing
 from ._clip import Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, become, lacking, rewinds, sender, through, with_headers
+from ._edge import Edge, Exchange, lacking, rewinds, sender, through, with_headers
+from ._joint import become
 from .urllib3 import allow_body, lend_body, quiet, retries_in, time_out_in
 
 TYPE_CHECKING = False

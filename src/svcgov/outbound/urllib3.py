@@ -18,7 +18,8 @@ from ..propagation._carrier import outgoing
 from ._answers import AnswerError, failing
 from ._clip import LEAST, Allowed
 from ._dressed import clothes_of
-from ._edge import Edge, Exchange, become, rewinds, sender, through, with_headers
+from ._edge import Edge, Exchange, rewinds, sender, through, with_headers
+from ._joint import become
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
